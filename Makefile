@@ -1,0 +1,96 @@
+# hato: GNU make. Every .cc below lib/ goes into one archive; a folder's .cc files that are not programs go into
+# that folder's archive; a program is its own object, its folder's archive, lib's and the conf object.
+# admin/hier says which programs there are and how each is linked and installed.
+
+.DEFAULT_GOAL := all
+BUILD   ?= build
+CXX     := $(CCACHE) $(shell sed -n 1p conf-cc)
+HOMEDIR ?= $(shell sed -n 1p conf-home)
+# Programs are linked for one home; BIN is where they land. Another home: make HOMEDIR=/x BIN=build/x-bin
+BIN     ?= $(BUILD)/bin
+
+WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
+HARDEN   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection
+OPT      ?= -O2
+CXXFLAGS := -std=c++20 $(OPT) -g0 -fPIE -ffunction-sections -fdata-sections -fno-plt $(WARN) $(HARDEN) -I. -Ilib $(EXTRA_CXXFLAGS)
+LDFLAGS  := -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed $(EXTRA_LDFLAGS)
+STRIP    ?= -s
+LIBS     := -l:libowfat.a -l:libbearssl.a -lcrypt -lresolv
+LINK_static := -static-pie
+LINK_nss    := -pie -static-libstdc++ -static-libgcc
+
+FOLDERS  := smtpd qmail-send local remote inject pop3d checkpassword admin
+# NAME:FOLDER:LINK of every program of the table whose source is here
+TABLE    := $(foreach t,$(shell awk '$$1=="p"{print $$2":"$$3":"$$4}' admin/hier),$(if $(wildcard $(word 2,$(subst :, ,$t))/$(word 1,$(subst :, ,$t)).cc),$t))
+NAMES    := $(foreach t,$(TABLE),$(word 1,$(subst :, ,$t)))
+MAINS    := $(foreach t,$(TABLE),$(word 2,$(subst :, ,$t))/$(word 1,$(subst :, ,$t)).cc)
+
+LIBSRC   := $(filter-out lib/base/sealgen.cc,$(wildcard lib/*/*.cc)) 
+LIBOBJ   := $(LIBSRC:%.cc=$(BUILD)/%.o) $(BUILD)/gen/seal_filters.o
+LIBHATO  := $(BUILD)/libhato.a
+
+.SUFFIXES:
+.SECONDARY:
+.DELETE_ON_ERROR:
+.PHONY: all clean conf-object
+
+all: $(NAMES:%=$(BIN)/%)
+
+$(BUILD)/%.o: %.cc | $(BUILD)/gen/dirs
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.cc
+	$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/dirs:
+	@mkdir -p $(@D) && touch $@
+
+# Seal filters are exported as BPF by a tool of the build (lib/base/sealgen.cc), so that no program links libseccomp.
+$(BUILD)/sealgen: lib/base/sealgen.cc
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 -O1 $(WARN) -I. -Ilib -o $@ $< -lseccomp
+$(BUILD)/gen/seal_filters.cc: $(BUILD)/sealgen | $(BUILD)/gen/dirs
+	$(BUILD)/sealgen > $@
+
+$(LIBHATO): $(LIBOBJ)
+	rm -f $@ && ar rcs $@ $^
+
+define folder_archive
+$(BUILD)/$1.a: $(patsubst %.cc,$(BUILD)/%.o,$(filter-out $(MAINS),$(wildcard $1/*.cc)))
+	@mkdir -p $$(@D)
+	rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_archive,$f)))
+ARCHIVES := $(FOLDERS:%=$(BUILD)/%.a)
+
+# The conf object: the only one that knows home, users and split. It lies beside the programs linked for it.
+$(BIN)/.conf.cc: conf-object
+	@mkdir -p $(@D)
+	@sh admin/conf-object.sh "$(HOMEDIR)" > $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+$(BIN)/.conf.o: $(BIN)/.conf.cc
+	$(CXX) $(CXXFLAGS) -c -o $@ $<
+
+define program
+$(BIN)/$(word 1,$1): $(BUILD)/$(word 2,$1)/$(word 1,$1).o $(BUILD)/$(word 2,$1).a $(LIBHATO) $(BIN)/.conf.o
+	$$(CXX) $(LINK_$(word 3,$1)) $$(LDFLAGS) $$(STRIP) -o $$@ $$< $(BUILD)/$(word 2,$1).a $(BIN)/.conf.o $(LIBHATO) $$(LIBS)
+endef
+$(foreach t,$(TABLE),$(eval $(call program,$(subst :, ,$t))))
+
+# --- tests: every tests/unit/*.cc is one executable together, and so is every tests/program/*.cc
+TEST_LIBS := -lCatch2WithMain
+define suite
+$(BUILD)/tests/$1: $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/$1/*.cc)) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
+	$$(CXX) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(ARCHIVES) $(LIBHATO) -Wl,--end-group $$(LIBS) $$(TEST_LIBS)
+endef
+$(eval $(call suite,unit))
+$(eval $(call suite,program))
+.PHONY: unit program-tests
+unit: $(BUILD)/tests/unit
+	$(BUILD)/tests/unit -w NoTests
+program-tests: $(BUILD)/tests/program
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
