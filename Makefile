@@ -80,15 +80,15 @@ $(foreach t,$(TABLE),$(eval $(call program,$(subst :, ,$t))))
 # --- tests: every tests/unit/*.cc is one executable together, and so is every tests/program/*.cc
 TEST_LIBS := -lCatch2WithMain
 define suite
-$(BUILD)/tests/$1: $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/$1/*.cc)) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
+$(BUILD)/tests/run-$1: $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/$1/*.cc)) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
 	$$(CXX) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(ARCHIVES) $(LIBHATO) -Wl,--end-group $$(LIBS) $$(TEST_LIBS)
 endef
 $(eval $(call suite,unit))
 $(eval $(call suite,program))
 .PHONY: unit program-tests
-unit: $(BUILD)/tests/unit
-	$(BUILD)/tests/unit -w NoTests
-program-tests: $(BUILD)/tests/program
+unit: $(BUILD)/tests/run-unit
+	$(BUILD)/tests/run-unit -w NoTests
+program-tests: $(BUILD)/tests/run-program
 
 clean:
 	rm -rf build
