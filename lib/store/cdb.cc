@@ -127,6 +127,11 @@ CdbWriter::CdbWriter(std::string path, mode_t mode)
     : path_(std::move(path)), temporary_(path_ + ".tmp"), output_(new Output) {
   fd_ = open_file(temporary_, O_RDWR | O_CREAT, 0600);
   if (flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) throw_errno("lock " + temporary_);
+  // Between our open and our lock another writer may have renamed this very file to PATH.
+  struct stat opened, named;
+  if (fstat(fd_.get(), &opened) != 0 || stat(temporary_.c_str(), &named) != 0 ||
+      opened.st_ino != named.st_ino)
+    throw TempError(temporary_ + ": another writer was at work; try again");
   created_ = true;
   if (ftruncate(fd_.get(), 0) != 0) throw_errno("truncate " + temporary_);
   if (fchmod(fd_.get(), mode) != 0) throw_errno("chmod " + temporary_);
