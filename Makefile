@@ -8,16 +8,17 @@ CXX     := $(CCACHE) $(shell sed -n 1p conf-cc)
 HOMEDIR ?= $(shell sed -n 1p conf-home)
 # Programs are linked for one home; BIN is where they land. Another home: make HOMEDIR=/x BIN=build/x-bin
 BIN     ?= $(BUILD)/bin
+TESTBIN ?= $(BUILD)/tests
 
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
-HARDEN   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection
+HARDEN   ?= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection
 OPT      ?= -O2
 CXXFLAGS := -std=c++20 $(OPT) -g0 -fPIE -ffunction-sections -fdata-sections -fno-plt $(WARN) $(HARDEN) -I. -Ilib $(EXTRA_CXXFLAGS)
 LDFLAGS  := -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed $(EXTRA_LDFLAGS)
 STRIP    ?= -s
 LIBS     := -l:libowfat.a -l:libbearssl.a -lcrypt -lresolv
-LINK_static := -static-pie
-LINK_nss    := -pie -static-libstdc++ -static-libgcc
+LINK_static ?= -static-pie
+LINK_nss    ?= -pie -static-libstdc++ -static-libgcc
 
 FOLDERS  := smtpd qmail-send local remote inject pop3d checkpassword admin
 # NAME:FOLDER:LINK of every program of the table whose source is here
@@ -25,7 +26,7 @@ TABLE    := $(foreach t,$(shell awk '$$1=="p"{print $$2":"$$3":"$$4}' admin/hier
 NAMES    := $(foreach t,$(TABLE),$(word 1,$(subst :, ,$t)))
 MAINS    := $(foreach t,$(TABLE),$(word 2,$(subst :, ,$t))/$(word 1,$(subst :, ,$t)).cc)
 
-LIBSRC   := $(filter-out lib/base/sealgen.cc,$(wildcard lib/*/*.cc)) 
+LIBSRC   := $(filter-out lib/base/sealgen.cc,$(wildcard lib/*/*.cc))
 LIBOBJ   := $(LIBSRC:%.cc=$(BUILD)/%.o) $(BUILD)/gen/seal_filters.o
 LIBHATO  := $(BUILD)/libhato.a
 
@@ -77,20 +78,82 @@ $(BIN)/$(word 1,$1): $(BUILD)/$(word 2,$1)/$(word 1,$1).o $(BUILD)/$(word 2,$1).
 endef
 $(foreach t,$(TABLE),$(eval $(call program,$(subst :, ,$t))))
 
-# --- tests: every tests/unit/*.cc is one executable together, and so is every tests/program/*.cc
+# --- installing ---------------------------------------------------------------------------------------------------
+.PHONY: deps check-deps install install-sendmail instcheck
+deps:
+	@sh admin/deps.sh build
+check-deps:
+	@sh admin/deps.sh check
+install: all
+	@DESTDIR='$(DESTDIR)' sh admin/install.sh '$(HOMEDIR)' '$(BIN)'
+# The system's own sendmail becomes hato's: on request only. What was there is kept as sendmail.before-hato.
+install-sendmail:
+	@DESTDIR='$(DESTDIR)' sh admin/install-sendmail.sh '$(HOMEDIR)'
+instcheck:
+	@sh admin/instcheck.sh '$(HOMEDIR)'
+
+# --- tests: every tests/unit/*.cc is one executable together, and so is every tests/program/*.cc -------------------
+# Catch2's header is compiled once, unless ccache does better.
 TEST_LIBS := -lCatch2WithMain
+PCH       := $(if $(CCACHE),,$(BUILD)/gen/catch_first.h.gch)
+define catch_header
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+endef
+$(BUILD)/gen/catch_first.h: | $(BUILD)/gen/dirs
+	$(file >$@,$(catch_header))
+$(BUILD)/gen/catch_first.h.gch: $(BUILD)/gen/catch_first.h
+	$(CXX) $(CXXFLAGS) -x c++-header -o $@ $<
+$(BUILD)/tests/unit/%.o $(BUILD)/tests/program/%.o: CXXFLAGS += $(if $(PCH),-include $(BUILD)/gen/catch_first.h)
+$(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/unit/*.cc tests/program/*.cc)): $(PCH)
+
 define suite
-$(BUILD)/tests/run-$1: $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/$1/*.cc)) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
+$(TESTBIN)/run-$1: $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/$1/*.cc)) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
+	@mkdir -p $$(@D)
 	$$(CXX) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(ARCHIVES) $(LIBHATO) -Wl,--end-group $$(LIBS) $$(TEST_LIBS)
 endef
 $(eval $(call suite,unit))
 $(eval $(call suite,program))
 .PHONY: unit program-tests
-unit: $(BUILD)/tests/run-unit
-	$(BUILD)/tests/run-unit -w NoTests
-program-tests: $(BUILD)/tests/run-program
+unit: $(TESTBIN)/run-unit
+	$(TESTBIN)/run-unit -w NoTests
+program-tests: $(TESTBIN)/run-program
+test-programs: $(TESTBIN)/run-unit $(TESTBIN)/run-program
+
+# --- fuzzing: tests/fuzz/fuzz_NAME.cc, seeds in tests/fuzz/corpus/NAME. With clang each is a libFuzzer; with any other
+# compiler tests/fuzz/replay.cc gives it a main that only replays files.
+FUZZERS   := $(patsubst tests/fuzz/fuzz_%.cc,$(TESTBIN)/fuzz_%,$(wildcard tests/fuzz/fuzz_*.cc))
+FUZZ_MAIN := $(if $(FUZZ_ENGINE),,$(BUILD)/tests/fuzz/replay.o)
+$(TESTBIN)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) $(FUZZ_ENGINE) -o $@ $(filter %.o,$^) -Wl,--start-group $(ARCHIVES) $(LIBHATO) -Wl,--end-group $(LIBS)
+fuzzers: $(FUZZERS)
+
+# Each makes a room of its own below $TMPDIR, which is gone afterwards (tests/room.sh).
+.PHONY: test-programs fuzzers check sanitize fuzz crash demo bench lint-man tidy format
+check: deps check-deps
+	@bash tests/room.sh bash tests/check.sh
+sanitize: deps check-deps
+	@bash tests/room.sh bash tests/check.sh sanitize
+fuzz: deps check-deps
+	@bash tests/room.sh bash tests/check.sh fuzz
+crash: deps check-deps
+	@bash tests/room.sh bash tests/check.sh crash
+demo: deps
+	@bash tests/room.sh bash admin/demo.sh
+bench: deps check-deps
+	@bash tests/bench/bench.sh
+lint-man:
+	@sh tests/lint-man.sh
+tidy:
+	clang-tidy --quiet $(LIBSRC) $(foreach f,$(FOLDERS),$(wildcard $f/*.cc)) -- -std=c++20 -I. -Ilib
+format:
+	clang-format -i $(shell git ls-files '*.cc' '*.h')
 
 clean:
-	rm -rf build
+	rm -rf build build-*
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
