@@ -59,9 +59,9 @@ leave() {
   awk -v room="$HATO_ROOM/" 'index($2, room) == 1 { print $2 }' /proc/self/mounts | sort -r | while read -r at; do
     umount -l "$at" 2>/dev/null
   done
-  cd /
+
   if [ -n "${ROOM_KEEP:-}" ]; then echo "room: $HATO_ROOM is kept"; else rm -rf --one-file-system "$HATO_ROOM"; fi
-  if flock -n -x 7; then sh "$source/admin/accounts.sh" forget 2>/dev/null; fi
+  if flock -n -x 7; then (cd "$source" && sh admin/accounts.sh forget); fi
 }
 source=$(pwd)
 trap leave EXIT
