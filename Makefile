@@ -72,9 +72,15 @@ $(BIN)/.conf.cc: conf-object
 $(BIN)/.conf.o: $(BIN)/.conf.cc
 	$(CXX) $(CXXFLAGS) -c -o $@ $<
 
+# PROBE=1: the same programs, with a seal() that tries afterwards what it should have denied (lib/base/seal_probe.h).
+PROBE_OBJ := $(if $(PROBE),$(BUILD)/probe/lib/base/seal.o $(BUILD)/probe/lib/base/seal_probe.o)
+$(BUILD)/probe/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -DHATO_SEAL_PROBE -MMD -MP -c -o $@ $<
+
 define program
-$(BIN)/$(word 1,$1): $(BUILD)/$(word 2,$1)/$(word 1,$1).o $(BUILD)/$(word 2,$1).a $(LIBHATO) $(BIN)/.conf.o
-	$$(CXX) $(LINK_$(word 3,$1)) $$(LDFLAGS) $$(STRIP) -o $$@ $$< $(BUILD)/$(word 2,$1).a $(BIN)/.conf.o $(LIBHATO) $$(LIBS)
+$(BIN)/$(word 1,$1): $(BUILD)/$(word 2,$1)/$(word 1,$1).o $(PROBE_OBJ) $(BUILD)/$(word 2,$1).a $(LIBHATO) $(BIN)/.conf.o
+	$$(CXX) $(LINK_$(word 3,$1)) $$(LDFLAGS) $$(STRIP) -o $$@ $$< $(PROBE_OBJ) $(BUILD)/$(word 2,$1).a $(BIN)/.conf.o $(LIBHATO) $$(LIBS)
 endef
 $(foreach t,$(TABLE),$(eval $(call program,$(subst :, ,$t))))
 
