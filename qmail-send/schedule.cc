@@ -56,7 +56,8 @@ std::optional<std::int64_t> Schedule::earliest() const {
 }
 
 void Schedule::make_all_due(std::int64_t now, std::uint32_t flags) {
-  for (Waiting& entry : heap_) entry = waiting(QueueId(entry.id), std::min<std::int64_t>(entry.due, now), entry.flags | flags);
+  for (Waiting& entry : heap_)
+    entry = waiting(QueueId(entry.id), std::min<std::int64_t>(entry.due, now), entry.flags | flags);
   arrange();
 }
 

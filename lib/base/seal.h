@@ -30,6 +30,7 @@ extern const SealFilter
 extern const SealFilter remote;  // plain + AF_INET/AF_INET6 sockets and connect (qmail-remote)
 extern const SealFilter
     pop3d;  // plain + files (open, stat, rename, link, unlink, directories): with Landlock paths
+extern const SealFilter cleaner;  // plain + unlink and rename below its Landlock paths (qmail-clean)
 }  // namespace seal_profile
 
 struct SealPath {

@@ -203,6 +203,12 @@ int main() {
     f.allow(files);
     f.print("pop3d");
   }
+  {
+    Filter f;
+    f.basics();
+    f.allow({"sendmsg", "unlinkat", "renameat2"});
+    f.print("cleaner");
+  }
   puts("}  // namespace hato::seal_profile");
   return 0;
 }
