@@ -21,6 +21,38 @@ void throw_errno(std::string_view what) {
   throw SystemError(what, errno);
 }
 
+bool is_temporary(int error) {
+  switch (error) {
+    case EINTR:
+    case ENOMEM:
+    case ETXTBSY:
+    case EIO:
+    case ETIMEDOUT:
+    case EAGAIN:
+    case EDEADLK:
+    case EBUSY:
+    case EALREADY:
+    case ENOSPC:
+    case EDQUOT:
+    case ENFILE:
+    case EMFILE:
+    case ENOLCK:
+    case ENOBUFS:
+    case ESTALE:
+    case EREMOTEIO:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+      return true;
+    default:
+      return false;
+  }
+}
+
 int run_main(const char* program, int argc, char** argv, int (*body)(int argc, char** argv)) {
   try {
     return body(argc, argv);

@@ -60,6 +60,10 @@ class PermError : public Error {
 // "ENOENT" style is for machines; this is strerror's text, thread safe.
 std::string errno_text(int error);
 
+// May the same call succeed later (no memory, full disk, I/O error, time-out, busy), or is it about the thing
+// itself (missing, not permitted, not a directory)? qmail's division of errno.
+bool is_temporary(int error);
+
 // Runs body; an Error is printed as "PROGRAM: TEXT" on fd 2 and becomes its exit code; std::bad_alloc and any
 // other exception become 111. The last line of every main: `return run_main("qmail-x", argc, argv, body);`
 int run_main(const char* program, int argc, char** argv, int (*body)(int argc, char** argv));

@@ -1,0 +1,41 @@
+// The message on a descriptor: from where its position stood to the end of the file, LF line ends. A delivery
+// agent's descriptor 0: everything in front of the position belongs to the queue.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+namespace hato {
+
+class MessageFile {
+ public:
+  // Remembers the descriptor's position as the first byte, and does not move it: several deliveries read the
+  // same message. Does not own the descriptor. Throws SystemError when it cannot seek.
+  explicit MessageFile(int fd);
+
+  off_t size() const { return size_; }
+  // Some bytes from offset `at` on (the first byte is 0): all that fit into one piece, empty at the end. A
+  // short message is one piece, read once. Valid until the next call. Throws SystemError, and TempError when
+  // the file has become shorter than it was.
+  std::string_view piece(off_t at);
+
+  // Is `line` (its LF included) one of the lines before the first empty line? Case counts.
+  bool header_has_line(std::string_view line);
+
+ private:
+  static constexpr std::size_t small_piece = 64U << 10;   // most messages
+  static constexpr std::size_t large_piece = 256U << 10;  // for a copy with few calls
+
+  int fd_;
+  off_t start_;
+  off_t size_;
+  std::unique_ptr<char[]> space_;
+  std::size_t capacity_ = 0;
+  off_t held_at_ = 0;
+  std::size_t held_ = 0;
+};
+
+}  // namespace hato
