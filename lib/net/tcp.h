@@ -1,0 +1,38 @@
+// TCP connections of a client, IPv4 and IPv6, with a time limit.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+
+#include "lib/base/clock.h"
+#include "lib/base/fd.h"
+#include "lib/base/ip.h"
+
+namespace hato {
+
+struct SocketAddress {
+  sockaddr_storage storage;
+  socklen_t length;
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+SocketAddress socket_address(const IpAddress& address, std::uint16_t port);
+// The address and port of a sockaddr_in or sockaddr_in6; nullopt for another family.
+struct Endpoint {
+  IpAddress address;
+  std::uint16_t port = 0;
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+std::optional<Endpoint> endpoint_of(const sockaddr_storage& storage);
+
+// Either fd is open and connected, non-blocking, close-on-exec, with TCP_NODELAY; or error is the errno of what
+// failed (ETIMEDOUT also when the deadline passed). Never throws: a host that cannot be reached is an answer.
+struct TcpConnection {
+  Fd fd;
+  int error = 0;
+};
+// from: source address (bindroutes); must be of the same family as `to`.
+TcpConnection connect_tcp(const IpAddress& to, std::uint16_t port, Deadline deadline,
+                          const IpAddress* from = nullptr);
+
+}  // namespace hato
