@@ -1,7 +1,7 @@
 // IP addresses of both families as one value.
 //
-// IPv4 is kept as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2), so an address that arrives in the mapped form and the
-// same one in its own form are equal. No zones (fe80::1%eth0), no ports, no I/O.
+// IPv4 is kept as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2), so an address that arrives in the mapped form
+// and the same one in its own form are equal. No zones (fe80::1%eth0), no ports, no I/O.
 #pragma once
 
 #include <array>
@@ -17,8 +17,8 @@ class IpAddress {
  public:
   // "192.0.2.1" or "2001:db8::1", nothing before or after it, no brackets.
   static std::optional<IpAddress> parse(std::string_view text);
-  // An address literal with its brackets, RFC 5321 section 4.1.3: "[192.0.2.1]", "[IPv6:2001:db8::1]" (the tag in
-  // any case); "[2001:db8::1]" without the tag is understood too.
+  // An address literal with its brackets, RFC 5321 section 4.1.3: "[192.0.2.1]", "[IPv6:2001:db8::1]" (the
+  // tag in any case); "[2001:db8::1]" without the tag is understood too.
   static std::optional<IpAddress> parse_literal(std::string_view text);
   static IpAddress v4(const void* four_bytes);  // network order
   static IpAddress v6(const void* sixteen_bytes);

@@ -45,7 +45,8 @@ class Walker {
   unsigned take16() {
     const std::string_view two = take(2);
     if (!ok_) return 0;
-    return static_cast<unsigned>(static_cast<unsigned char>(two[0])) << 8 | static_cast<unsigned char>(two[1]);
+    return static_cast<unsigned>(static_cast<unsigned char>(two[0])) << 8 |
+           static_cast<unsigned char>(two[1]);
   }
   std::uint32_t take32() {
     const std::uint32_t high = take16();
@@ -171,7 +172,8 @@ std::optional<std::string> encode_dns_name(std::string_view name) {
   return wire;
 }
 
-std::optional<std::string> make_dns_query(std::uint16_t id, std::string_view name, std::uint16_t type, bool edns) {
+std::optional<std::string> make_dns_query(std::uint16_t id, std::string_view name, std::uint16_t type,
+                                          bool edns) {
   const std::optional<std::string> wire = encode_dns_name(name);
   if (!wire) return std::nullopt;
   std::string query;

@@ -1,7 +1,8 @@
 // DNS messages (RFC 1035 section 4, EDNS of RFC 6891): making a query, parsing an answer. Pure; no I/O.
 //
-// Names are text without the final dot, ASCII letters in lower case; the root is ".". A byte that is not printable
-// ASCII, and a dot or backslash inside a label, is written \DDD, and such a name cannot be asked for again.
+// Names are text without the final dot, ASCII letters in lower case; the root is ".". A byte that is not
+// printable ASCII, and a dot or backslash inside a label, is written \DDD, and such a name cannot be asked
+// for again.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +24,13 @@ constexpr unsigned no_error = 0, format_error = 1, server_failure = 2, no_name =
 
 constexpr std::size_t dns_udp_size = 1232;  // what we offer by EDNS: fits every path unfragmented
 
-// The name on the wire; nullopt when it cannot be one: an empty label, a label over 63 or a name over 255 octets,
-// a byte outside printable ASCII, a backslash. One final dot is ignored.
+// The name on the wire; nullopt when it cannot be one: an empty label, a label over 63 or a name over 255
+// octets, a byte outside printable ASCII, a backslash. One final dot is ignored.
 std::optional<std::string> encode_dns_name(std::string_view name);
 
 // A query for one name and type, class IN, recursion desired; with an OPT record when edns. nullopt as above.
-std::optional<std::string> make_dns_query(std::uint16_t id, std::string_view name, std::uint16_t type, bool edns);
+std::optional<std::string> make_dns_query(std::uint16_t id, std::string_view name, std::uint16_t type,
+                                          bool edns);
 
 struct DnsRecord {
   std::string owner;
@@ -55,8 +57,8 @@ struct DnsMessage {
   bool has_soa = false;            // in the authority section: the mark of a real "no such data"
 };
 
-// nullopt: not a message, cut off, a name that loops, record data that does not fit its type, or not exactly one
-// question of class IN.
+// nullopt: not a message, cut off, a name that loops, record data that does not fit its type, or not exactly
+// one question of class IN.
 std::optional<DnsMessage> parse_dns_message(std::string_view packet);
 
 // "1.2.0.192.in-addr.arpa", "…ip6.arpa": where the PTR record of an address is.

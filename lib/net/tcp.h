@@ -25,8 +25,9 @@ struct Endpoint {
 };
 std::optional<Endpoint> endpoint_of(const sockaddr_storage& storage);
 
-// Either fd is open and connected, non-blocking, close-on-exec, with TCP_NODELAY; or error is the errno of what
-// failed (ETIMEDOUT also when the deadline passed). Never throws: a host that cannot be reached is an answer.
+// Either fd is open and connected, non-blocking, close-on-exec, with TCP_NODELAY; or error is the errno of
+// what failed (ETIMEDOUT also when the deadline passed). Never throws: a host that cannot be reached is an
+// answer.
 struct TcpConnection {
   Fd fd;
   int error = 0;

@@ -1,0 +1,92 @@
+// The DNS resolver: asks recursive servers, over UDP and, when an answer was cut off, over TCP.
+//
+// One class with a transport of its own (libresolv knows neither IPv6 servers on any port nor limits in
+// milliseconds): each try has a fresh socket, so a fresh source port, and fresh random ids; an answer counts
+// only when it comes from the server asked, and id and question are ours. Configuration is read by
+// ResolverConfig::configured() before sealing; look-ups need sockets only.
+//
+// A server that answers SERVFAIL, REFUSED or rubbish, or refuses the packet, is passed over for the next one;
+// no answer in time doubles the wait and goes on to the next. Sources: RFC 1035, 2308, 6891, 7766.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/base/ip.h"
+#include "lib/net/dns_message.h"
+#include "lib/net/tcp.h"
+#include "lib/store/control.h"
+
+namespace hato {
+
+enum class DnsStatus {
+  found,
+  no_name,    // NXDOMAIN: the name does not exist, for any type
+  no_data,    // the name exists and has no record of this type
+  temporary,  // no usable answer, or a chain of aliases that loops or has more than max_dns_aliases steps
+};
+
+template <typename T>
+struct DnsAnswer {
+  DnsStatus status = DnsStatus::temporary;
+  std::vector<T> records;   // not empty exactly when found
+  std::string name;         // where the chain of aliases (CNAME) ended
+  bool alias = false;       // there was one
+  bool alias_loop = false;  // temporary, because of it
+  bool authentic =
+      false;  // the server validated it (AD) and is on this host, so nobody else can have set the bit
+  std::string problem;  // temporary: one sentence for a log
+  bool found() const { return status == DnsStatus::found; }
+};
+
+struct MxRecord {
+  std::uint16_t preference = 0;
+  std::string host;  // "." is the null MX of RFC 7505
+};
+
+constexpr std::size_t max_dns_aliases = 10;
+constexpr std::size_t max_dns_servers = 8;
+
+struct ResolverConfig {
+  std::vector<Endpoint> servers;
+  std::chrono::milliseconds first_wait{2000};  // for one try; doubles after each round of all servers
+  std::chrono::milliseconds limit{30000};      // for one look-up, aliases and TCP included
+
+  // control/resolver ("address", "address:port", "[v6]:port", one a line); without it the nameserver lines of
+  // /etc/resolv.conf; without any 127.0.0.1. control/timeoutdns: limit in seconds. Throws TempError for a
+  // line that is no address.
+  static ResolverConfig configured(const Control& control);
+};
+
+// One line of control/resolver; nullopt when it is none. Pure.
+std::optional<Endpoint> parse_resolver_line(std::string_view line);
+// The nameserver lines of a resolv.conf(5), port 53; lines it does not understand are passed over. Pure.
+std::vector<Endpoint> parse_resolv_conf(std::string_view text);
+
+// Names are ASCII (lib/mail/domain.h makes A-labels). A name that DNS cannot hold is no_name: it cannot
+// exist. Never throws for what the network does; SystemError when not even a socket can be had.
+class Resolver {
+ public:
+  explicit Resolver(ResolverConfig config) : config_(std::move(config)) {}
+
+  DnsAnswer<MxRecord> mx(std::string_view name) const;  // in the order they came
+  DnsAnswer<IpAddress> a(std::string_view name) const;
+  DnsAnswer<IpAddress> aaaa(std::string_view name) const;
+  // AAAA and A asked at once; IPv6 addresses first. temporary only when nothing was found and one of the two
+  // failed; no_data only when neither has any.
+  DnsAnswer<IpAddress> addresses(std::string_view name) const;
+  DnsAnswer<std::string> ptr(const IpAddress& address) const;
+  DnsAnswer<std::string> txt(std::string_view name) const;    // each record's strings joined, raw bytes
+  DnsAnswer<std::string> cname(std::string_view name) const;  // the alias itself, one step
+  // Any other type: record data as it came (TLSA).
+  DnsAnswer<std::string> raw(std::string_view name, std::uint16_t type) const;
+
+ private:
+  ResolverConfig config_;
+};
+
+}  // namespace hato
