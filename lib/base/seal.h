@@ -25,8 +25,8 @@ namespace seal_profile {
 // None may: execve, ptrace, change users or namespaces, open other processes, mount, load modules.
 extern const SealFilter plain;  // nothing more: no files, no sockets, no children
 extern const SealFilter smtpd;  // plain + AF_UNIX sockets, connect on fds of 3 and up, fd passing
-extern const SealFilter
-    worker;  // as smtpd, and linkat/pwrite on the spool it holds open (qmail-queued's child)
+// as smtpd + accept, fork, and new files by O_TMPFILE or O_EXCL only (qmail-queued)
+extern const SealFilter gate;
 extern const SealFilter remote;  // plain + AF_INET/AF_INET6 sockets and connect (qmail-remote)
 extern const SealFilter
     pop3d;  // plain + files (open, stat, rename, link, unlink, directories): with Landlock paths

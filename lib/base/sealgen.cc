@@ -150,7 +150,13 @@ struct Filter {
     allow("setsockopt", SCMP_CMP(1, SCMP_CMP_EQ, 0 /* IPPROTO_IP */));
     allow("setsockopt", SCMP_CMP(1, SCMP_CMP_EQ, 41 /* IPPROTO_IPV6 */));
   }
-  void link_from_descriptor() { allow({"linkat", "memfd_create", "socketpair"}); }
+  // The gate: accepts, forks, and makes files that did not exist before; it can open nothing that has a name.
+  void gate() {
+    allow({"accept4", "clone", "clone3", "fork", "wait4", "waitid", "linkat", "fstatfs", "socketpair"});
+    allow("openat", SCMP_CMP(2, SCMP_CMP_EQ, O_TMPFILE | O_RDWR | O_CLOEXEC));
+    allow("openat", SCMP_CMP(2, SCMP_CMP_EQ, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC));
+    allow("prctl", SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_PDEATHSIG));
+  }
 
   void print(const char* name) {
     // The exporter writes to a descriptor; a memory file takes it.
@@ -188,8 +194,8 @@ int main() {
     Filter f;
     f.basics();
     f.unix_client();
-    f.link_from_descriptor();
-    f.print("worker");
+    f.gate();
+    f.print("gate");
   }
   {
     Filter f;

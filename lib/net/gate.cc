@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -238,13 +239,13 @@ void Gate::put_parameters(std::uint32_t index, std::string_view params) {
 }
 
 void Gate::sender(std::string_view address, std::string_view params) {
-  if (address.size() >= gate_address_limit) early_ = code_only(QueueExit::address_too_long);
+  if (address.size() >= max_envelope_address) early_ = code_only(QueueExit::address_too_long);
   put_record(gate_format::envelope, "F" + std::string(address) + '\0');
   put_parameters(0, params);
 }
 
 void Gate::recipient(std::string_view address, std::string_view params) {
-  if (address.size() >= gate_address_limit) early_ = code_only(QueueExit::address_too_long);
+  if (address.size() >= max_envelope_address) early_ = code_only(QueueExit::address_too_long);
   put_record(gate_format::envelope, "T" + std::string(address) + '\0');
   put_parameters(++recipients_, params);
 }

@@ -27,9 +27,6 @@ constexpr char admission = 'A', result = 'R', origin = 'O', message = 'M', messa
                parameters = 'P', commit = 'C';
 }  // namespace gate_format
 
-constexpr std::size_t gate_address_limit =
-    1003;  // bytes of an envelope address with its final NUL (qmail-queue(8))
-
 std::string gate_path();  // conf::home + "/gate/s"
 
 // What the gate tells a sender about itself and him when he comes in. Strings as the control files have them,
@@ -83,7 +80,7 @@ class Gate {
   void origin(const GateOrigin& origin);
   void message(std::string_view piece);
   void end_message();
-  // Addresses are raw (no quoting). One over gate_address_limit makes commit() answer 11.
+  // Addresses are raw (no quoting). One over max_envelope_address makes commit() answer 11.
   void sender(std::string_view address, std::string_view params = "");
   void recipient(std::string_view address, std::string_view params = "");
   // Instead of sender() and recipient(): bytes as on qmail-queue's fd 1, final NUL included, in any pieces.

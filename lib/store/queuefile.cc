@@ -156,7 +156,7 @@ std::string encode_envelope(const QueuedEnvelope& envelope) {
   for (const auto& [name, value] : envelope.origin) bytes += name + "=" + value + '\0';
   bytes += '\0';
   bytes += "F" + envelope.sender + '\0' + envelope.params + '\0';
-  for (const QueuedRecipient& recipient : envelope.recipients) {
+  for (const Recipient& recipient : envelope.recipients) {
     bytes += 'T';
     bytes += recipient.address;
     bytes += '\0';
@@ -185,7 +185,7 @@ std::optional<QueuedEnvelope> decode_envelope(std::string_view bytes) {
     if (!take_string(rest, value)) return std::nullopt;
     if (value.empty()) break;
     if (value[0] != 'T') return std::nullopt;
-    QueuedRecipient recipient;
+    Recipient recipient;
     recipient.address = value.substr(1);
     if (!take_string(rest, value)) return std::nullopt;
     recipient.params = value;

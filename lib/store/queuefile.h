@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "lib/base/fd.h"
+#include "lib/mail/envelope.h"
 
 namespace hato {
 
@@ -74,16 +75,9 @@ std::optional<Kind> parse_kind(std::string_view name);
 // ip, host, helo, info, login, protocol, script. Unknown ones are kept.
 using OriginFields = std::vector<std::pair<std::string, std::string>>;
 
-struct QueuedRecipient {
-  std::string address;  // raw, as in qmail's envelope: no quoting, no angle brackets, no NUL
-  std::string params;   // ESMTP words for RCPT, RFC 3461: "NOTIFY=NEVER ORCPT=rfc822;x", mostly empty
-};
-
-struct QueuedEnvelope {
+// lib/mail/envelope.h's, and where it came from.
+struct QueuedEnvelope : Envelope {
   OriginFields origin;
-  std::string sender;  // "" is the null sender
-  std::string params;  // ESMTP words for MAIL: "BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x"
-  std::vector<QueuedRecipient> recipients;
 };
 
 // The header's numbers. All but the CRCs and lengths come from the gate.

@@ -1,0 +1,154 @@
+#include "qmail-send/gate_acceptor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/process.h"
+#include "lib/base/queue_exit.h"
+#include "lib/base/seal.h"
+
+namespace hato {
+
+namespace {
+
+constexpr std::int64_t farewell_seconds = 60;  // how long workers may go on after SIGTERM
+
+volatile sig_atomic_t stop = 0;
+void on_signal(int number) {
+  if (number == SIGTERM) stop = 1;  // SIGCHLD only has to interrupt ppoll
+}
+
+class Acceptor {
+ public:
+  Acceptor(std::vector<Fd> listening, GateSlots& slots, const GateSettings& settings,
+           const WorkerPlace& place)
+      : listening_(std::move(listening)), slots_(slots), settings_(settings), place_(place) {
+    for (const Fd& fd : listening_) polled_.push_back({fd.get(), POLLIN, 0});
+  }
+
+  int run(const sigset_t& waiting_mask) {
+    while (!stop) {
+      const int ready = ppoll(polled_.data(), polled_.size(), nullptr, &waiting_mask);
+      reap();
+      for (std::size_t i = 0; ready > 0 && i < polled_.size(); ++i)
+        if (polled_[i].revents != 0) accept_one(polled_[i].fd);
+    }
+    listening_.clear();
+    const Deadline deadline = Deadline::in_seconds(farewell_seconds);
+    while (workers_ > 0 && !deadline.passed()) {
+      const timespec tick{1, 0};
+      ppoll(nullptr, 0, &tick, &waiting_mask);
+      reap();
+    }
+    return 0;
+  }
+
+ private:
+  void accept_one(int listening) {
+    Fd client(accept4(listening, nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        log_line(2, "qmail-queued: accept: " + errno_text(errno));
+        const timespec pause{0, 100 * 1000 * 1000};
+        nanosleep(&pause, nullptr);
+      }
+      return;
+    }
+    const Peer peer = peer_of(client.get());
+    GateSlot* slot = admit(peer.uid);
+    if (slot == nullptr) {
+      turn_away(client.get());
+      return;
+    }
+    const pid_t self = getpid();
+    const pid_t pid = fork();
+    if (pid == 0) {
+      if (!die_with_parent(self)) _exit(111);
+      listening_.clear();
+      _exit(serve_sender(std::move(client), peer, *slot, slots_, settings_, place_));
+    }
+    if (pid < 0) {
+      log_line(2, "qmail-queued: fork: " + errno_text(errno));
+      GateSlots::release(slot);
+      turn_away(client.get());
+      return;
+    }
+    slot->pid = pid;
+    ++workers_;
+  }
+
+  // A slot when there is room for one more of this uid. What qmaild brings is counted when he has said
+  // whether it is mx or submission; until then both pools together are the limit.
+  GateSlot* admit(uid_t uid) {
+    if (slots_.running() >= settings_.pool_all) return nullptr;
+    if (uid == settings_.qmails) {
+      if (slots_.of_kind(Kind::bounce) >= settings_.pool_bounce) return nullptr;
+      return slots_.claim(uid, static_cast<std::int32_t>(Kind::bounce));
+    }
+    const unsigned room = settings_.may_claim_network(uid) ? settings_.pool_mx + settings_.pool_submission
+                                                           : settings_.pool_local;
+    if (slots_.local_of(uid) >= room) return nullptr;
+    return slots_.claim(uid, GateSlots::undeclared);
+  }
+
+  static void turn_away(int client) {
+    std::string record;
+    append_record(record, gate_format::result,
+                  encode_fields({{"code", std::to_string(static_cast<int>(QueueExit::not_admitted))}}));
+    send(client, record.data(), record.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+
+  void reap() {
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+      --workers_;
+      GateSlot* slot = slots_.of(pid);
+      if (WIFSIGNALED(status))
+        log_line(2, "qmail-queued: qp " + std::to_string(pid) + " died of signal " +
+                        std::to_string(WTERMSIG(status)));
+      if (slot == nullptr) continue;
+      if (slot->unlink_id != 0) send_message(place_.reopener, "u" + std::to_string(slot->unlink_id));
+      GateSlots::release(slot);
+    }
+  }
+
+  std::vector<Fd> listening_;
+  std::vector<pollfd> polled_;
+  GateSlots& slots_;
+  const GateSettings& settings_;
+  const WorkerPlace& place_;
+  unsigned workers_ = 0;
+};
+
+}  // namespace
+
+int accept_senders(std::vector<Fd> listening, GateSlots& slots, const GateSettings& settings,
+                   const WorkerPlace& place, pid_t parent) {
+  if (!die_with_parent(parent)) return 111;
+  stop = 0;
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGCHLD, &action, nullptr);
+  // Both stay blocked except while ppoll waits, so that none is lost between a look and the wait. Workers
+  // inherit the mask and are never signalled but by SIGKILL.
+  sigset_t blocked, waiting;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTERM);
+  sigaddset(&blocked, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &blocked, &waiting);
+  sigdelset(&waiting, SIGTERM);
+  sigdelset(&waiting, SIGCHLD);
+  seal(seal_profile::gate, {{QueuePaths().fresh(), true}});
+  return Acceptor(std::move(listening), slots, settings, place).run(waiting);
+}
+
+}  // namespace hato

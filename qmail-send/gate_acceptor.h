@@ -1,0 +1,18 @@
+// The sealed process that accepts senders and forks a worker for each.
+#pragma once
+
+#include <vector>
+
+#include "lib/base/fd.h"
+#include "qmail-send/gate_settings.h"
+#include "qmail-send/gate_slots.h"
+#include "qmail-send/gate_worker.h"
+
+namespace hato {
+
+// Seals itself (profile gate), then serves until SIGTERM; then closes its sockets, waits for its workers (60
+// s at most) and returns the exit code. Dies with `parent`. Listening sockets are non-blocking.
+int accept_senders(std::vector<Fd> listening, GateSlots& slots, const GateSettings& settings,
+                   const WorkerPlace& place, pid_t parent);
+
+}  // namespace hato

@@ -1,0 +1,142 @@
+#include "qmail-send/gate_settings.h"
+
+#include <pwd.h>
+#include <stdio.h>
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "lib/base/conf.h"
+#include "lib/base/error.h"
+#include "lib/base/process.h"
+
+namespace hato {
+
+namespace {
+
+uid_t uid_of(const char* name) {
+  const std::optional<User> user = passwd_user(std::string(name));
+  if (!user) throw TempError("user " + std::string(name) + " does not exist; make install creates it");
+  return user->uid;
+}
+
+// The words of a line, separated by blanks.
+std::vector<std::string> words(std::string_view line) {
+  std::vector<std::string> found;
+  while (true) {
+    const std::size_t start = line.find_first_not_of(" \t");
+    if (start == std::string_view::npos) return found;
+    line.remove_prefix(start);
+    const std::size_t end = line.find_first_of(" \t");
+    found.emplace_back(line.substr(0, end));
+    line.remove_prefix(end == std::string_view::npos ? line.size() : end);
+  }
+}
+
+std::uint64_t number(const std::string& word, const std::string& where) {
+  if (word.empty() || word.size() > 18 || word.find_first_not_of("0123456789") != std::string::npos)
+    throw TempError(where + ": " + word + " is not a number");
+  return std::stoull(word);
+}
+
+std::pair<std::string, std::string> two_words(const std::string& line, const std::string& where) {
+  std::vector<std::string> both = words(line);
+  if (both.size() != 2) throw TempError(where + ": \"" + line + "\" has not two words");
+  return {both[0], both[1]};
+}
+
+void read_pools(const Control& control, GateSettings& settings) {
+  for (const std::string& line : control.lines("gatepools").value_or(std::vector<std::string>())) {
+    const std::string where = control.path("gatepools");
+    const auto [name, count] = two_words(line, where);
+    const auto n = static_cast<unsigned>(std::min<std::uint64_t>(number(count, where), 100000));
+    if (name == "mx")
+      settings.pool_mx = n;
+    else if (name == "submission")
+      settings.pool_submission = n;
+    else if (name == "local")
+      settings.pool_local = n;
+    else if (name == "forward")
+      settings.pool_forward = n;
+    else if (name == "bounce")
+      settings.pool_bounce = n;
+    else if (name == "all")
+      settings.pool_all = n;
+    else
+      throw TempError(where + ": " + name + " is none of mx, submission, local, forward, bounce, all");
+  }
+}
+
+void read_content(const Control& control, GateSettings& settings) {
+  for (const std::string& line : control.lines("content").value_or(std::vector<std::string>())) {
+    const std::string where = control.path("content");
+    const auto [name, path] = two_words(line, where);
+    const std::optional<Kind> kind = parse_kind(name);
+    if (!kind) throw TempError(where + ": " + name + " is none of mx, submission, local, forward, bounce");
+    settings.content[*kind].push_back(path);
+  }
+}
+
+// Everybody in /etc/passwd gets his name at the default host; what users/assign says is more, and comes with
+// accounts.
+void read_senders(GateSettings& settings) {
+  std::string host = settings.admission.defaulthost;
+  if (host.find('.') == std::string::npos && !settings.admission.defaultdomain.empty())
+    host += "." + settings.admission.defaultdomain;
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(fopen("/etc/passwd", "re"), fclose);
+  if (!file) throw_errno("open /etc/passwd");
+  while (const passwd* entry = fgetpwent(file.get()))
+    settings.senders.try_emplace(entry->pw_uid, std::string(entry->pw_name) + "@" + host);
+}
+
+}  // namespace
+
+unsigned GateSettings::pool(Kind kind) const {
+  switch (kind) {
+    case Kind::local:
+      return pool_local;
+    case Kind::forward:
+      return pool_forward;
+    case Kind::submission:
+      return pool_submission;
+    case Kind::mx:
+      return pool_mx;
+    case Kind::bounce:
+      return pool_bounce;
+  }
+  return 0;
+}
+
+GateSettings read_gate_settings(const Control& control) {
+  GateSettings settings;
+  // qmail-inject(8): defaulthost, defaultdomain and plusdomain fall back to me, then to a text that says so.
+  settings.admission.me = control.me();
+  settings.admission.defaulthost = control.line_or_me("defaulthost", "defaulthost");
+  settings.admission.defaultdomain = control.line_or_me("defaultdomain", "defaultdomain");
+  settings.admission.plusdomain = control.line_or_me("plusdomain", "plusdomain");
+  settings.admission.idhost = control.line_or_me("idhost", "idhost");
+  settings.databytes = static_cast<std::uint64_t>(control.number("databytes", 0));
+  settings.admission.databytes = settings.databytes;
+  settings.free_bytes = 16ULL << 20;
+  settings.free_inodes = 1000;
+  if (const std::optional<std::string> line = control.line("queuefree")) {
+    const std::string where = control.path("queuefree");
+    const auto [bytes, inodes] = two_words(*line, where);
+    settings.free_bytes = number(bytes, where);
+    settings.free_inodes = number(inodes, where);
+  }
+  settings.worker_seconds = control.number("timeoutqueue", settings.worker_seconds);
+  settings.content_seconds = control.number("timeoutcontent", settings.content_seconds);
+  read_pools(control, settings);
+  read_content(control, settings);
+  for (const std::string& line : control.lines("gateclaim").value_or(std::vector<std::string>()))
+    settings.claimers.insert(static_cast<uid_t>(number(line, control.path("gateclaim"))));
+  settings.qmaild = uid_of(conf::user_qmaild);
+  settings.qmails = uid_of(conf::user_qmails);
+  settings.alias = uid_of(conf::user_alias);
+  read_senders(settings);
+  return settings;
+}
+
+}  // namespace hato

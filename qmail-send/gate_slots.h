@@ -1,0 +1,56 @@
+// Who is in the gate right now: one slot a worker, in memory that acceptor and workers share. The acceptor
+// gives slots out and takes them back when the worker has ended, however it ended; a worker writes only its
+// own slot.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "lib/store/queuefile.h"
+
+namespace hato {
+
+struct GateSlot {
+  std::atomic<pid_t> pid{0};           // 0: free
+  std::atomic<uid_t> uid{0};           // of the sender
+  std::atomic<std::int32_t> kind{-1};  // Kind, or -1 until the sender has said it
+  std::atomic<std::uint64_t> unlink_id{
+      0};  // a linked file whose directory could not be synced: take its name away
+};
+
+class GateSlots {
+ public:
+  static constexpr std::int32_t undeclared = -1;
+
+  explicit GateSlots(unsigned count);  // throws SystemError
+  ~GateSlots();
+  GateSlots(const GateSlots&) = delete;
+  GateSlots& operator=(const GateSlots&) = delete;
+
+  GateSlot* claim(uid_t uid,
+                  std::int32_t kind);  // nullptr: all taken. Sets pid to -1 until the worker is forked
+  GateSlot* of(pid_t pid);             // nullptr: unknown
+  static void release(GateSlot* slot);
+  unsigned of_kind(Kind kind) const;
+  // Workers of this uid that are local or have not said what they are.
+  unsigned local_of(uid_t uid) const;
+  unsigned running() const;
+  // Frees the slots of workers that no longer exist: after an acceptor died without taking them back.
+  void release_dead();
+
+  // The next ID: now, or one more than the last one given out. Workers call it at commit.
+  QueueId next_id();
+  // Never give out this one or anything below it.
+  void id_seen(QueueId id);
+
+ private:
+  struct Shared;
+  GateSlot* begin() const;
+  GateSlot* end() const { return begin() + count_; }
+  Shared* shared_;
+  unsigned count_;
+};
+
+}  // namespace hato
