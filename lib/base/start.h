@@ -1,5 +1,5 @@
-// Starting another program cheaply: vfork and execve, no copy of the caller's memory, and the caller learns at
-// once whether the program runs.
+// Starting another program cheaply: vfork and execve, no copy of the caller's memory, and the caller learns
+// at once whether the program runs.
 #pragma once
 
 #include <sys/resource.h>

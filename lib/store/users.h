@@ -49,7 +49,9 @@ struct AssignLine {
 };
 std::optional<AssignLine> parse_assign_line(std::string_view line);
 // A line that starts with a dot ends the file.
-inline bool ends_assign(std::string_view line) { return line.starts_with('.'); }
+inline bool ends_assign(std::string_view line) {
+  return line.starts_with('.');
+}
 
 // users/cdb. Kept mapped from one look-up to the next and opened again when another file has come in its
 // place, so a look-up costs one stat. Must only ever be replaced by rename, as qmail-newu does.

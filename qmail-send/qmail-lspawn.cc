@@ -1,0 +1,115 @@
+// qmail-lspawn DEFAULTDELIVERY: starts local deliveries for qmail-send, whose socket is fd 0. Root. man
+// qmail-lspawn.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/conf.h"
+#include "lib/base/error.h"
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/base/process.h"
+#include "lib/store/users.h"
+#include "qmail-send/delivery_report.h"
+#include "qmail-send/getpw.h"
+#include "qmail-send/spawner.h"
+
+using namespace hato;
+
+namespace {
+
+// What qmail-getpw may use: it puts a name from the network before NSS modules that are not ours.
+constexpr rlim_t getpw_cpu_seconds = 10;
+constexpr rlim_t getpw_memory = 512U << 20;
+constexpr unsigned getpw_seconds = 60;
+
+constexpr char local_name[] = "qmail-local";
+constexpr char getpw_name[] = "qmail-getpw";
+
+std::string in_bin(const char* program) {
+  return std::string(conf::home) + "/bin/" + program;
+}
+
+class LocalDeliverer : public Deliverer {
+ public:
+  LocalDeliverer(std::string default_delivery, Identity getpw_identity)
+      : default_delivery_(std::move(default_delivery)),
+        getpw_identity_(getpw_identity),
+        users_(std::string(conf::home) + "/users/cdb") {}
+
+  Next begin(const DeliveryRequest& request) override {
+    std::string local, domain;
+    if (!split_address(request.recipient, local, domain))
+      return Verdict{'D', "Sorry, address must include host name. (#5.1.3)\n"};
+    if (local.empty()) return Verdict{'K', ""};  // the null address: nothing to do
+    std::optional<Assignment> assignment;
+    try {
+      assignment = users_.find(local);
+    } catch (const TempError& e) {
+      log_line(2, "alert: " + e.text());
+      return Verdict{'Z', "Trouble reading users/cdb in qmail-lspawn.\n"};
+    }
+    return assignment ? deliver(request, *assignment) : ask_getpw(local);
+  }
+
+  Next ended(const DeliveryRequest& request, const Ended& ended) override {
+    if (ended.name == local_name) return digest_local(ended.status, ended.output);
+    if (!WIFEXITED(ended.status) || WEXITSTATUS(ended.status) != 0) return digest_getpw_failure(ended.status);
+    const std::optional<Assignment> assignment = parse_assignment(ended.output);
+    if (!assignment) return Verdict{'Z', "qmail-getpw's answer is unintelligible. (#4.3.0)\n"};
+    return deliver(request, *assignment);
+  }
+
+ private:
+  Next ask_getpw(const std::string& local) {
+    Run run;
+    run.name = getpw_name;
+    run.program.path = in_bin(getpw_name);
+    run.program.args = {getpw_name, local};
+    run.program.identity = getpw_identity_;
+    run.program.limits = {
+        {RLIMIT_CPU, getpw_cpu_seconds}, {RLIMIT_AS, getpw_memory}, {RLIMIT_FSIZE, 0}, {RLIMIT_CORE, 0}};
+    run.program.alarm_seconds = getpw_seconds;
+    run.takes_message = false;
+    run.errors_to_output = false;
+    run.output_limit = getpw_answer_limit;
+    return run;
+  }
+
+  Next deliver(const DeliveryRequest& request, const Assignment& to) {
+    if (to.uid == 0) return Verdict{'Z', "Not allowed to perform deliveries as root.\n"};
+    std::string local, domain;
+    split_address(request.recipient, local, domain);
+    Run run;
+    run.name = local_name;
+    run.program.path = in_bin(local_name);
+    run.program.args = {local_name, "--",   to.user, to.home,        local,
+                        to.dash,    to.ext, domain,  request.sender, default_delivery_};
+    run.program.env = delivery_environment(request);
+    run.program.identity = Identity{to.uid, to.gid};
+    return run;
+  }
+
+  const std::string default_delivery_;
+  const Identity getpw_identity_;
+  Users users_;
+};
+
+int body(int argc, char** argv) {
+  if (argc != 2) throw PermError("usage: qmail-lspawn defaultdelivery (with qmail-send's socket on fd 0)");
+  if (geteuid() != 0) throw TempError("must be started as root, to deliver as each user");
+  ensure_standard_fds();
+  close_from(3);
+  if (chdir(conf::home) != 0) throw_errno(std::string("chdir ") + conf::home);
+  const std::optional<User> getpw_user = passwd_user(conf::user_qmailp);
+  if (!getpw_user) throw TempError(std::string("user ") + conf::user_qmailp + " does not exist");
+
+  LocalDeliverer deliverer(argv[1], {getpw_user->uid, getpw_user->gid});
+  serve_deliveries(0, deliverer);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_main("qmail-lspawn", argc, argv, body);
+}
