@@ -77,7 +77,7 @@ TEST_CASE("start: signals are at their defaults", "[start]") {
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_BLOCK, &child, &before);
-  const std::string said = shell({}, "grep -E '^Sig(Blk|Ign):' /proc/$$/status");
+  const std::string said = shell({}, "exec grep -E '^Sig(Blk|Ign):' /proc/self/status");
   sigprocmask(SIG_SETMASK, &before, nullptr);
   signal(SIGPIPE, SIG_DFL);
   unsigned long blocked = 1, ignored = 1;
@@ -110,7 +110,7 @@ TEST_CASE("start: another user, for good", "[start]") {
     CHECK(start_program(program).error == EPERM);
     return;
   }
-  CHECK(shell(program, "grep -E '^(Uid|Gid|Groups|CapEff|CapPrm):' /proc/$$/status") ==
+  CHECK(shell(program, "exec grep -E '^(Uid|Gid|Groups|CapEff|CapPrm):' /proc/self/status") ==
         "Uid:\t61234\t61234\t61234\t61234\nGid:\t61235\t61235\t61235\t61235\nGroups:\t61235 \n"
         "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n");
   program.identity = Identity{0, 0};
