@@ -1,8 +1,10 @@
 #include "lib/mail/header_addresses.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "lib/mail/address.h"
+#include "lib/mail/utf8.h"
 
 namespace hato {
 
@@ -33,7 +35,7 @@ bool is_special(char c) {
 // Reads the tokens of an address list; comments and white space vanish.
 class Tokens {
  public:
-  explicit Tokens(std::string_view text) : text_(text) {}
+  explicit Tokens(std::string_view text) : text_(text), legacy_(!is_utf8(text)) {}
 
   // false: something was left open.
   bool read(std::vector<Token>& tokens) {
@@ -58,7 +60,8 @@ class Tokens {
       } else if (c == '"') {
         kind = Kind::quoted;
         if (!delimited('"', content)) return false;
-      } else if (c == '[') {
+      } else if (c == '[' && !tokens.empty() && tokens.back().is('@')) {
+        // Elsewhere it is a letter: "[ML] Members <ml@example.jp>".
         kind = Kind::literal;
         if (!delimited(']', content)) return false;
         content = "[" + content + "]";
@@ -71,6 +74,13 @@ class Tokens {
   }
 
  private:
+  // Does a quoted pair begin here? In text that is not UTF-8 a backslash behind a high byte is the second
+  // half of a Shift_JIS character.
+  bool quoted_pair() const {
+    return text_[at_] == '\\' && at_ + 1 < text_.size() &&
+           !(legacy_ && at_ > 0 && static_cast<unsigned char>(text_[at_ - 1]) >= 0x80);
+  }
+
   bool iso2022() const { return text_[at_] == escape && at_ + 1 < text_.size() && text_[at_ + 1] == '$'; }
 
   // ESC $ … up to and with ESC ( X; to the end when that is missing.
@@ -90,10 +100,13 @@ class Tokens {
         take_iso2022(ignored);
         continue;
       }
+      if (quoted_pair()) {
+        at_ += 2;
+        continue;
+      }
       const char c = text_[at_++];
       if (c == '(') ++depth;
       if (c == ')') --depth;
-      if (c == '\\') ++at_;
     } while (depth > 0);
     return true;
   }
@@ -106,14 +119,14 @@ class Tokens {
         take_iso2022(content);
         continue;
       }
-      char c = text_[at_++];
-      if (c == close) return true;
-      if (c == '\r' || c == '\n') continue;
-      if (c == '\\') {
-        if (at_ == text_.size()) return false;
-        c = text_[at_++];
+      if (quoted_pair()) {
+        content += text_[at_ + 1];
+        at_ += 2;
+        continue;
       }
-      content += c;
+      const char c = text_[at_++];
+      if (c == close) return true;
+      if (c != '\r' && c != '\n') content += c;
     }
     return false;
   }
@@ -124,14 +137,15 @@ class Tokens {
         take_iso2022(content);
         continue;
       }
-      if (text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
+      if (quoted_pair()) ++at_;
       content += text_[at_++];
-    } while (at_ < text_.size() && !is_space(text_[at_]) && !is_special(text_[at_]) &&
-             std::strchr("(\"[", text_[at_]) == nullptr);
+    } while (at_ < text_.size() && !is_space(text_[at_]) && !is_special(text_[at_]) && text_[at_] != '(' &&
+             text_[at_] != '"');
   }
 
   std::string_view text_;
   std::size_t at_ = 0;
+  bool legacy_;
 };
 
 // One address from tokens [first, last): words, dots and at signs. A route ("@a,@b:") ends at the last colon.
