@@ -38,8 +38,8 @@ std::string_view MessageFile::piece(off_t at) {
   while (held_ < want) {
     const ssize_t n = pread(fd_, space_.get() + held_, want - held_, start_ + at + static_cast<off_t>(held_));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_errno("read the message");
-    if (n == 0) throw TempError("read the message: it became shorter");
+    if (n < 0) throw MessageReadError("read the message", errno);
+    if (n == 0) throw MessageReadError("read the message", EIO);
     held_ += static_cast<std::size_t>(n);
   }
   return {space_.get(), held_};

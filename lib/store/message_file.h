@@ -8,7 +8,15 @@
 #include <memory>
 #include <string_view>
 
+#include "lib/base/error.h"
+
 namespace hato {
+
+// The message's own descriptor failed, not what it was to be copied to.
+class MessageReadError : public SystemError {
+ public:
+  using SystemError::SystemError;
+};
 
 class MessageFile {
  public:
@@ -18,8 +26,8 @@ class MessageFile {
 
   off_t size() const { return size_; }
   // Some bytes from offset `at` on (the first byte is 0): all that fit into one piece, empty at the end. A
-  // short message is one piece, read once. Valid until the next call. Throws SystemError, and TempError when
-  // the file has become shorter than it was.
+  // short message is one piece, read once. Valid until the next call. Throws MessageReadError;
+  // errno is EIO when the file has become shorter than it was.
   std::string_view piece(off_t at);
 
   // Is `line` (its LF included) one of the lines before the first empty line? Case counts.

@@ -1,0 +1,57 @@
+// Program lines of a dot-file, qmail-command(8): sh -c COMMAND as the user, in his home, within limits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "lib/base/fd.h"
+#include "lib/store/message_file.h"
+
+namespace hato {
+
+// control/progtime: seconds until a program and its process group are killed; 0: no limit.
+constexpr std::int64_t default_progtime = 900;
+// control/progmem: bytes of address space for each process of it (RLIMIT_AS); 0: no limit.
+constexpr std::int64_t default_progmem = 1 << 30;
+// Bytes of what all programs of one delivery say that are passed on; the rest is read and thrown away.
+constexpr std::size_t program_output_limit = 64U << 10;
+// A message of at most this many bytes is copied into memory for programs, a larger one into an unlinked
+// file.
+constexpr off_t memory_copy_limit = 1 << 20;
+
+struct ProgramLimits {
+  std::int64_t seconds;
+  std::int64_t memory;
+};
+ProgramLimits program_limits();  // from the control files; throws TempError
+
+enum class ProgramVerdict {
+  delivered,       // 0
+  delivered_stop,  // 99: the rest of the dot-file is ignored
+  hard,            // 64 65 70 76 77 78 100 112: bounce
+  soft,            // any other exit code: try again
+};
+ProgramVerdict program_verdict(int exit_code);
+
+// Runs program lines, each with its own reading of the same read-only copy of the message.
+class ProgramRunner {
+ public:
+  ProgramRunner(MessageFile& message, ProgramLimits limits);
+
+  // Its output goes to this process' fds 1 and 2. Returns when the shell has ended; what it left in the
+  // background loses its output and is not waited for. TempError: it crashed, could not be started, or was
+  // killed at its deadline. The environment is this process' (set_delivery_environment).
+  ProgramVerdict run(const std::string& command);
+
+ private:
+  Fd copy_;
+  ProgramLimits limits_;
+  std::size_t output_left_ = program_output_limit;
+};
+
+// A read-only descriptor of just the message, which nobody can find by a name: a sealed memfd, or an unlinked
+// file below /var/tmp or /tmp.
+Fd private_copy(MessageFile& message);
+
+}  // namespace hato

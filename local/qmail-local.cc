@@ -1,0 +1,311 @@
+// qmail-local [-nN] USER HOMEDIR LOCAL DASH EXT DOMAIN SENDER DEFAULTDELIVERY: delivers the message on
+// descriptor 0 as the recipient's dot-file says. man qmail-local, dot-qmail, qmail-command.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/conf.h"
+#include "lib/base/error.h"
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/base/process.h"
+#include "lib/mail/dotfile.h"
+#include "lib/store/dotfile.h"
+#include "lib/store/maildir.h"
+#include "lib/store/mbox.h"
+#include "lib/store/message_file.h"
+#include "local/delivery.h"
+#include "local/forward.h"
+#include "local/program.h"
+
+using namespace hato;
+
+namespace {
+
+using Kind = DotfileInstruction::Kind;
+
+// Bytes of a dot-file: a list of 200 000 forward lines passes.
+constexpr std::size_t dotfile_limit = 16U << 20;
+
+void go_home(const Delivery& delivery) {
+  if (chdir(delivery.home.c_str()) != 0)
+    throw TempError("Unable to switch to " + delivery.home + ": " + errno_text(errno) + ". (#4.3.0)");
+  struct stat status;
+  if (stat(".", &status) != 0)
+    throw TempError("Unable to stat home directory: " + errno_text(errno) + ". (#4.3.0)");
+  switch (home_state(status.st_mode)) {
+    case HomeState::fine:
+      return;
+    case HomeState::writable:
+      throw TempError("Uh-oh: home directory is writable. (#4.7.0)");
+    case HomeState::sticky:
+      if (!delivery.describe_only)
+        throw TempError("Home directory is sticky: user is editing his .qmail file. (#4.2.1)");
+      log_line(2, "Warning: home directory is sticky.");
+  }
+}
+
+MessageFile open_message() {
+  try {
+    return MessageFile(0);
+  } catch (const SystemError&) {
+    throw TempError("Unable to rewind message. (#4.3.0)");
+  }
+}
+
+[[noreturn]] void cannot_read_message(const SystemError& e) {
+  throw TempError("Unable to read message: " + errno_text(e.error()) + ". (#4.3.0)");
+}
+
+// The dot-file's text, or the default delivery in the place of an empty or missing one.
+struct Orders {
+  std::string text;
+  bool forward_only = false;
+  std::optional<std::string> default_part;  // $DEFAULT
+};
+
+Orders read_orders(const Delivery& delivery) {
+  Orders orders;
+  const std::optional<DotfileChoice> choice =
+      find_dotfile(AT_FDCWD, delivery.dash, delivery.ext, conf::break_chars);
+  if (!choice && !delivery.dash.empty()) throw PermError("Sorry, no mailbox here by that name. (#5.1.1)");
+  if (choice) {
+    std::optional<std::string> text = read_all(choice->file.get(), dotfile_limit, choice->name.name);
+    if (!text) throw TempError("Unable to open " + choice->name.name + ": file is too large. (#4.3.0)");
+    orders.text = *std::move(text);
+    orders.forward_only = choice->forward_only;
+    if (choice->name.default_at) orders.default_part = delivery.ext.substr(*choice->name.default_at);
+  }
+  if (orders.text.empty()) {
+    orders.text = delivery.default_delivery;
+    orders.forward_only = false;
+  }
+  return orders;
+}
+
+// "did F+W+P": how many file, forward and program instructions there were. qmail-send puts it into its log.
+struct Counts {
+  unsigned files = 0, forwards = 0, programs = 0;
+  void add(Kind kind) {
+    files += kind == Kind::mbox || kind == Kind::maildir;
+    forwards += kind == Kind::forward;
+    programs += kind == Kind::program;
+  }
+  std::string report() const {
+    return "did " + std::to_string(files) + "+" + std::to_string(forwards) + "+" + std::to_string(programs) +
+           "\n";
+  }
+};
+
+void say(const std::string& text) {
+  if (write(1, text.data(), text.size()) < 0) {
+  }  // the delivery is done, whether anybody hears of it or not
+}
+
+void describe(const Dotfile& dotfile) {
+  Counts counts;
+  std::string text;
+  for (const DotfileInstruction& instruction : dotfile.instructions) {
+    counts.add(instruction.kind);
+    const char* word = instruction.kind == Kind::maildir   ? "maildir "
+                       : instruction.kind == Kind::mbox    ? "mbox "
+                       : instruction.kind == Kind::program ? "program "
+                       : instruction.kind == Kind::forward ? "forward "
+                                                           : nullptr;
+    if (word != nullptr) text += word + std::string(instruction.text) + "\n";
+  }
+  if (!dotfile.problem) text += counts.report();
+  say(text);
+  if (dotfile.problem) throw TempError(*dotfile.problem);
+}
+
+// One delivery under way.
+class Deliverer {
+ public:
+  Deliverer(const Delivery& delivery, MessageFile& message, std::optional<std::string> default_part)
+      : delivery_(delivery),
+        message_(message),
+        default_part_(std::move(default_part)),
+        head_(delivery.return_path() + delivery.delivered_to()) {}
+
+  // Follows the instructions in turn, forwards last.
+  void follow(const Dotfile& dotfile);
+
+ private:
+  void maildir(const std::string& name);
+  void mbox(const std::string& name);
+  // False: the program asked to ignore the rest of the dot-file.
+  bool program(const std::string& command);
+  void forward(const std::vector<std::string_view>& recipients);
+  // What programs and the queue need and a plain Maildir delivery does not.
+  void prepare_others();
+
+  const Delivery& delivery_;
+  MessageFile& message_;
+  std::optional<std::string> default_part_;
+  std::string head_;  // the lines in front of a message in a file
+  std::optional<std::string> new_sender_;
+  std::optional<ProgramRunner> programs_;
+  std::uint32_t qp_ = 0;
+};
+
+void Deliverer::maildir(const std::string& name) {
+  try {
+    deliver_to_maildir(name, head_, message_);
+  } catch (const MaildirMissing& e) {
+    throw TempError("Unable to chdir to maildir. (#4.2.1)\n" + e.text());
+  } catch (const TimeoutError&) {
+    throw TempError("Timeout on maildir delivery. (#4.3.0)");
+  } catch (const MessageReadError& e) {
+    throw TempError("Unable to read message. (#4.3.0)\n" + e.text());
+  } catch (const TempError& e) {
+    throw TempError("Temporary error on maildir delivery. (#4.3.0)\n" + e.text());
+  }
+}
+
+void Deliverer::mbox(const std::string& name) {
+  try {
+    deliver_to_mbox(name, delivery_.from_line() + head_, message_);
+  } catch (const MboxMissing& e) {
+    throw TempError("Unable to open " + name + ": " + errno_text(e.error()) + ". (#4.2.1)");
+  } catch (const TimeoutError&) {
+    throw TempError("File has been locked for 30 seconds straight. (#4.3.0)");
+  } catch (const MessageReadError& e) {
+    cannot_read_message(e);
+  } catch (const SystemError& e) {
+    throw TempError("Unable to write " + name + ": " + errno_text(e.error()) + ". (#4.3.0)");
+  }
+}
+
+bool Deliverer::program(const std::string& command) {
+  prepare_others();
+  if (!programs_) programs_.emplace(message_, program_limits());
+  switch (programs_->run(command)) {
+    case ProgramVerdict::delivered:
+      return true;
+    case ProgramVerdict::delivered_stop:
+      return false;
+    case ProgramVerdict::hard:
+      throw PermError("");  // the program has said why
+    case ProgramVerdict::soft:
+      throw TempError("");
+  }
+  return true;
+}
+
+void Deliverer::forward(const std::vector<std::string_view>& recipients) {
+  prepare_others();
+  try {
+    qp_ = forward_message(message_, delivery_.delivered_to(), *new_sender_, recipients);
+  } catch (const MessageReadError& e) {
+    cannot_read_message(e);
+  }
+}
+
+void Deliverer::prepare_others() {
+  if (new_sender_) return;
+  const ListOwner owner =
+      delivery_.keeps_sender() ? ListOwner::none : list_owner(AT_FDCWD, delivery_.dash, delivery_.ext);
+  new_sender_ = delivery_.new_sender(owner);
+  set_delivery_environment(delivery_, *new_sender_, default_part_);
+  ignore_sigpipe();
+}
+
+void Deliverer::follow(const Dotfile& dotfile) {
+  Counts counts;
+  std::vector<std::string_view> recipients;
+  bool go_on = true;
+  for (const DotfileInstruction& instruction : dotfile.instructions) {
+    counts.add(instruction.kind);
+    switch (instruction.kind) {
+      case Kind::maildir:
+        maildir(std::string(instruction.text));
+        break;
+      case Kind::mbox:
+        mbox(std::string(instruction.text));
+        break;
+      case Kind::program:
+        go_on = program(std::string(instruction.text));
+        break;
+      case Kind::forward:
+        recipients.push_back(instruction.text);
+        break;
+      case Kind::comment:
+      case Kind::list:
+      case Kind::reserved:
+        break;
+    }
+    if (!go_on) break;
+  }
+  if (go_on && dotfile.problem) throw TempError(*dotfile.problem);
+  if (!recipients.empty()) forward(recipients);
+  say(counts.report() + (qp_ != 0 ? "qp " + std::to_string(qp_) + "\n" : ""));
+}
+
+// A file that is wrong somewhere is refused before anything is delivered, or each retry would deliver its
+// good lines again. Behind a program line it must wait: the program may ask to ignore the rest.
+void refuse_broken(const Dotfile& dotfile) {
+  if (!dotfile.problem) return;
+  for (const DotfileInstruction& instruction : dotfile.instructions)
+    if (instruction.kind == Kind::program) return;
+  throw TempError(*dotfile.problem);
+}
+
+void deliver(const Delivery& delivery) {
+  go_home(delivery);
+  if (delivery.describe_only) {
+    const Orders orders = read_orders(delivery);
+    describe(parse_dotfile(orders.text, orders.forward_only));
+    return;
+  }
+  MessageFile message = open_message();
+  try {
+    if (message.header_has_line(delivery.delivered_to()))
+      throw PermError("This message is looping: it already has my Delivered-To line. (#5.4.6)");
+  } catch (const MessageReadError& e) {
+    cannot_read_message(e);
+  }
+  const Orders orders = read_orders(delivery);
+  const Dotfile dotfile = parse_dotfile(orders.text, orders.forward_only);
+  refuse_broken(dotfile);
+  Deliverer(delivery, message, orders.default_part).follow(dotfile);
+}
+
+int body(int argc, char** argv) {
+  umask(077);
+  const std::optional<Delivery> delivery = parse_delivery(argc, argv);
+  if (!delivery)
+    throw PermError(
+        "qmail-local: usage: qmail-local [ -nN ] user homedir local dash ext domain sender defaultdelivery");
+  deliver(*delivery);
+  return 0;
+}
+
+// The report goes to the sender or into the log word for word, so it does not begin with the program's name.
+void report(const std::string& text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    log_line(2, std::string_view(text).substr(at, end - at));
+    at = end + 1;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return body(argc, argv);
+  } catch (const SystemError& e) {
+    report(e.text() + ". (#4.3.0)");
+    return e.exit_code();
+  } catch (const Error& e) {
+    report(e.text());
+    return e.exit_code();
+  } catch (const std::bad_alloc&) {
+    report("Out of memory. (#4.3.0)");
+    return 111;
+  } catch (const std::exception& e) {
+    report(std::string("Unexpected failure: ") + e.what() + ". (#4.3.0)");
+    return 111;
+  }
+}
