@@ -6,7 +6,7 @@
 # end with the room. Without namespaces the users are made on the machine itself and taken away again by the last
 # room; processes are found by their executable or $HATO_ROOM in their environment.
 #
-# ROOM_PLAIN=1 does without namespaces, ROOM_KEEP=1 keeps the folder. COMMAND reads nothing from the terminal unless ROOM_STDIN is set. Its exit code is room.sh's.
+# ROOM_GRACE=SECONDS lets COMMAND end by itself after a signal. ROOM_PLAIN=1 does without namespaces, ROOM_KEEP=1 keeps the folder. COMMAND reads nothing from the terminal unless ROOM_STDIN is set. Its exit code is room.sh's.
 set -u
 umask 022
 [ "$(id -u)" = 0 ] || { echo "room: become root first: mail is delivered as many users" >&2; exit 100; }
@@ -38,6 +38,13 @@ flock -s 7
 child= ROOM_NAMESPACE=
 leave() {
   trap '' HUP INT TERM
+  if [ -n "$child" ] && [ -n "${ROOM_GRACE:-}" ]; then
+    # COMMAND is unshare's child; a signal from out here reaches it when it has a trap for it.
+    inside=$child
+    [ -z "$ROOM_NAMESPACE" ] || read -r inside </proc/"$child"/task/"$child"/children
+    kill -TERM "$inside" 2>/dev/null
+    for ((i = 0; i < ROOM_GRACE * 10; i++)); do kill -0 "$inside" 2>/dev/null && sleep 0.1; done
+  fi
   if [ -n "$child" ]; then kill -KILL "$child" 2>/dev/null; wait "$child" 2>/dev/null; fi
   [ -n "$ROOM_NAMESPACE" ] || for try in 1 2 3; do
     left=
@@ -73,9 +80,7 @@ if [ -z "${ROOM_PLAIN:-}" ] && unshare --mount --pid --fork --kill-child --mount
   export ROOM_NAMESPACE=1
   unshare --mount --pid --fork --kill-child --mount-proc sh -c '
     mount --make-rprivate / && cp -a /etc "$HATO_ROOM/etc" && mount --bind "$HATO_ROOM/etc" /etc || exit 1
-    exec 7>&-
-    "$@"
-    exit $?' room "$@" <&0 &
+    exec 7>&- "$@"' room "$@" <&0 &
 else
   export ROOM_NAMESPACE='' HATO_SCRATCH=/run/hato-scratch-accounts
   setsid "$@" <&0 7>&- &
