@@ -12,18 +12,22 @@ PATH=$PATH:/usr/sbin:/sbin
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 case $1 in
 build)
-  packages='g++ make libc6-dev libowfat-dev libbearssl-dev libseccomp-dev libcrypt-dev ucspi-tcp'
+  packages='g++ make libc6-dev libowfat-dev libbearssl-dev libseccomp-dev libcrypt-dev ucspi-tcp|ucspi-tcp-ipv6'
   unpacked=
   ;;
 check)
   packages='catch2 mandoc clang libclang-rt-dev python3 swaks curl msmtp strace valgrind libdb5.3 libicu72 libnsl2 libsasl2-2 libssl3'
-  unpacked='postfix fetchmail'
+  unpacked='postfix fetchmail ucspi-tcp-ipv6'
   ;;
 *) echo "usage: deps.sh build|check" >&2; exit 100 ;;
 esac
 
-installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-missing() { for p in $packages; do installed "$p" || printf '%s ' "$p"; done; }
+# one, or any of several: a|b
+installed() {
+  case $1 in *"|"*) installed "${1%%|*}" || installed "${1#*|}"; return ;; esac
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+missing() { for p in $packages; do installed "$p" || printf '%s ' "${p%%|*}"; done; }
 missing_peers() { for p in $unpacked; do [ -e ".peers/.have-$p" ] || printf '%s ' "$p"; done; }
 [ -n "$(missing)$(missing_peers)" ] || exit 0
 

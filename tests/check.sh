@@ -72,6 +72,11 @@ build() {
   ) 9>"$build/.lock"
 }
 install_here() { build all && build install && make -s instcheck HOMEDIR="$HATO_HOME"; }
+linked() { # FOLDER PROGRAM...
+  local folder=$1 program
+  shift
+  for program; do echo "$room/$folder/$program"; done
+}
 cd_room() { mkdir -p "$room/work" && cd "$room/work"; }
 wanted() { case " ${ONLY:-$1} " in *" $1 "*) ;; *) false ;; esac; }
 
@@ -123,6 +128,10 @@ check)
   wanted program && many "tests/program" 600 "$room/tests/run-program" -w NoTests
   cd "$source" || exit 1
   if wanted system; then
+    # the same programs once more: with a seal that tries what it denies, and with symbols for counting instructions
+    one "seal probes link" build BIN="$room/probe" PROBE=1 $(linked probe qmail-smtpd qmail-remote qmail-popup qmail-pop3d qmail-queued)
+    one "programs with symbols link" build BIN="$room/symbols" STRIP= \
+      $(linked symbols qmail-smtpd qmail-queue qmail-local qmail-remote qmail-pop3d qmail-inject sendmail)
     for file in tests/system/test_*.py; do
       [ -f "$file" ] || continue
       name=${file##*/test_} name=${name%.py}

@@ -194,14 +194,16 @@ def test_inetd_style_with_tcp_env():
 
 
 def test_ipv6():
-    """tcpserver on ::1, where the package's tcpserver can do that; otherwise the variables it would set."""
+    """tcpserver on ::1 (from the package ucspi-tcp-ipv6), which sets PROTO=TCP6 and the TCP6 variables."""
+    tcpserver, _ = peer_program("tcpserver")
     with Suite(smtp=False, pop=False) as suite:
-        session = subprocess.run([str(BIN / "qmail-smtpd")], capture_output=True, timeout=60, env=environment(
-            PROTO="TCP6", TCP6REMOTEIP="::1", TCP6REMOTEPORT="4242", TCP6LOCALIP="::1", TCP6LOCALPORT="25",
-            TCP6LOCALHOST="mail.test", TCPREMOTEIP="::1", TCPLOCALIP="::1", TCPLOCALHOST="mail.test"),
-            input=f"EHLO [IPv6:::1]\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<{suite.accounts[0].name}@mail.test>\r\n"
-                  "DATA\r\nSubject: six\r\n\r\nhello\r\n.\r\nQUIT\r\n".encode())
-        expect(session.stdout.count(b"\r\n250 ") >= 3, f"{session.stdout!r}")
+        port = free_port()
+        suite.launch(tcpserver, "-H", "-R", "-l", "mail.test", "::1", port, BIN / "qmail-smtpd", stdin=subprocess.DEVNULL)
+        wait_until(lambda: listening(port, "::1"), "tcpserver does not listen on ::1")
+        suite.smtp_port, suite.host = port, "::1"
+        code, text = suite.smtp_session(f"{suite.accounts[0].name}@mail.test", data=b"Subject: six\r\n\r\nhello\r\n",
+                                        helo="[IPv6:::1]")
+        equal(code, 250, text)
         stored = suite.wait_messages(suite.accounts[0], 1)
         expect(b"::1" in stored[0].split(b"\n\n")[0], "the client's address is in Received")
 

@@ -1,0 +1,121 @@
+"""Budgets that are counted: execve, forks and fsyncs for one message, instructions to main, sizes, idle memory."""
+
+from suite import *
+
+HOT = ["qmail-smtpd", "qmail-queue", "qmail-queued", "qmail-send", "qmail-local", "qmail-remote", "qmail-pop3d",
+       "qmail-popup", "qmail-inject", "sendmail", "qmail-clean", "qmail-rspawn"]
+TRACE = "trace=execve,fork,vfork,clone,clone3,fsync,fdatasync,sync,syncfs,sync_file_range,msync"
+
+
+def sessions_of_one(suite):
+    equal(suite.smtp_session(f"{suite.accounts[0].name}@mail.test", data=b"Subject: counted\r\n\r\nhello\r\n")[0], 250)
+
+
+def test_calls_for_one_message():
+    """SMTP to Maildir: two execve, one fork for the worker (besides tcpserver's and the spawner's), at most four fsyncs,
+    none in qmail-send."""
+    traces = [ROOM / "trace.send", ROOM / "trace.smtp"]
+    wrap = lambda file: ["strace", "-f", "-qq", "-s", "80", "-e", TRACE, "-e", "signal=none", "-o", str(file)]
+    with Suite(send_wrapper=wrap(traces[0]), smtp=False, pop=False) as suite:
+        env = {"RELAYCLIENT": ""}
+        with open(suite.smtp_log, "ab") as log:
+            server = suite.launch(*wrap(traces[1]), "tcpserver", "-1", "-H", "-R", "-l", "mail.test", "127.0.0.1", "0",
+                                  BIN / "qmail-smtpd", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=env)
+        suite.smtp_port = int(server.stdout.readline())
+        sessions_of_one(suite)  # warm
+        suite.wait_messages(suite.accounts[0], 1)
+        suite.wait_empty()
+        time.sleep(0.5)
+        marks = [file.stat().st_size for file in traces]
+        send_pid = next((pid for pid in family(suite.send.pid) if program_of(pid) == "qmail-send"), None)
+        sessions_of_one(suite)
+        suite.wait_messages(suite.accounts[0], 2)
+        suite.wait_empty()
+        time.sleep(0.5)
+        calls = []
+        for file, mark in zip(traces, marks):
+            for line in file.read_bytes()[mark:].decode(errors="replace").splitlines():
+                found = re.match(r"(\d+) +(\w+)\((.*)", line)
+                if found and not re.search(r"= -1 E", line):
+                    calls.append((int(found[1]), found[2], found[3]))
+        shown = "\n".join(f"{pid} {name}({rest[:90]}" for pid, name, rest in calls)
+        count = lambda *names: sum(name in names for _, name, _ in calls)
+        equal(count("execve"), 2, f"execve\n{shown}\n")
+        equal(count("fork", "vfork", "clone", "clone3"), 3, f"forks: tcpserver's, the worker, the spawner's\n{shown}\n")
+        syncs = count("fsync", "fdatasync", "sync", "syncfs", "sync_file_range", "msync")
+        expect(1 <= syncs <= 4, f"{syncs} fsyncs\n{shown}")
+        expect(send_pid, "qmail-send was found")
+        equal([name for pid, name, _ in calls if pid == send_pid and "sync" in name], [], "fsyncs in qmail-send")
+
+
+def test_sizes_and_linking():
+    for name in HOT:
+        file = BIN / name
+        expect(file.stat().st_size < 1200 * 1000, f"{name} has {file.stat().st_size} bytes")
+        headers = call("readelf", "-hlS", "-W", file).stdout.decode()
+        expect("DYN (" in headers, f"{name} is not position independent")
+        expect("INTERP" not in headers, f"{name} is not static")
+        expect(".symtab" not in headers, f"{name} is not stripped")
+        expect("GNU_RELRO" in headers, f"{name} has no RELRO")
+        expect(not re.search(r"GNU_STACK .* RWE", headers), f"{name} has an executable stack")
+
+
+def instructions(program, *args, **env):
+    """Instructions before main (and after), by callgrind: main's own are left out. The program has symbols."""
+    out = ROOM / "callgrind.out"
+    done = subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=yes", "--toggle-collect=main",
+                           f"--callgrind-out-file={out}", str(program), *args], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=120, env=environment(**env))
+    found = re.search(r"Collected : (\d+)", done.stderr.decode(errors="replace"))
+    expect(found, f"callgrind: {done.stderr.decode(errors='replace')[-400:]}")
+    return int(found[1])
+
+
+def test_instructions_to_main():
+    """Hot programs reach main within 20 % of an empty static-pie program. check.sh links them with symbols into
+    $HATO_ROOM/symbols."""
+    source = ROOM / "empty.cc"
+    source.write_text("int main() { return 0; }\n")
+    compiler = (SOURCE / "conf-cc").read_text().splitlines()[0].split()
+    call(*compiler, "-std=c++20", "-O2", "-fPIE", "-static-pie", "-o", ROOM / "empty", source)
+    empty = instructions(ROOM / "empty")
+    expect(empty > 1000, f"an empty program takes {empty}")
+    slow = []
+    for name, args in (("qmail-smtpd", []), ("qmail-queue", []), ("qmail-local", []), ("qmail-remote", []),
+                       ("qmail-pop3d", []), ("qmail-inject", ["-n"]), ("sendmail", ["-bp"])):
+        if (ROOM / "symbols" / name).exists():
+            taken = instructions(ROOM / "symbols" / name, *args)
+            print(f"        {name}: {taken} instructions, an empty program {empty} ({taken / empty:.2f})")
+            if taken > empty * 1.2:
+                slow.append(f"{name} {taken / empty:.2f}")
+        else:
+            slow.append(f"{name} is not in {ROOM / 'symbols'}")
+    equal(slow, [], f"more than 1.2 times an empty program's {empty}")
+
+
+def proportional(pids):
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+    return total
+
+
+def test_idle_sessions():
+    """200 idle sessions after EHLO: at most 120 KiB of PSS each, tcpserver included."""
+    number = 200
+    with Suite(pop=False) as suite, contextlib.ExitStack() as stack:
+        everything = lambda: [pid for process in suite.started for pid in family(process.pid)]
+        before = proportional(everything())
+        for _ in range(number):
+            stack.enter_context(Dialogue(suite.smtp_port)).command("EHLO client.test", 250)
+        pids = everything()
+        equal(sum(program_of(pid) == "qmail-smtpd" for pid in pids), number)
+        each = (proportional(pids) - before) / number
+        print(f"        {each:.0f} KiB a session")
+        expect(each <= 120, f"{each:.0f} KiB a session")
+
+
+run(globals())

@@ -1,0 +1,103 @@
+"""Programs linked with lib/base/seal_probe.cc try, right after sealing, what they must not be able to do. check.sh links
+them into $HATO_ROOM/probe."""
+
+from suite import *
+
+PROBE = ROOM / "probe"
+CALLS = ["open", "execve", "connect", "ptrace"]
+
+
+def probed(program, *args, data=b"", seconds=30, **more):
+    """Runs a program with $HATO_SEAL_PROBE_FD; returns {(profile, call): verdict}."""
+    read, write = os.pipe()
+    env = environment(HATO_SEAL_PROBE_FD=str(write), **more.pop("env", {}))
+    try:
+        process = subprocess.Popen([str(PROBE / program), *map(str, args)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, env=env, pass_fds=[write], **more)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            _, said = process.communicate(data, timeout=seconds)
+        process.kill()
+        process.wait()
+    finally:
+        os.close(write)
+    with open(read, "rb") as report:
+        text = report.read().decode()
+    verdicts = {}
+    for line in text.splitlines():
+        profile, name, verdict = line.split()
+        verdicts[profile, name] = verdict
+    expect(verdicts, f"{program}: the probe said nothing; {said!r:.300}")
+    return verdicts
+
+
+def all_denied(verdicts, profile):
+    for name in CALLS:
+        equal(verdicts.get((profile, name)), "denied", f"{profile}: {name}")
+    expect("ALLOWED" not in verdicts.values(), f"{verdicts}")
+
+
+def test_smtpd():
+    with Suite(smtp=False, pop=False):
+        env = {"TCPREMOTEIP": "127.0.0.1", "PROTO": "TCP", "TCPLOCALIP": "127.0.0.1"}
+        all_denied(probed("qmail-smtpd", data=b"QUIT\r\n", env=env), "smtpd")
+        # and as the user it becomes, without a chroot
+        import pwd
+        who = pwd.getpwnam("qmaild")
+        all_denied(probed("qmail-smtpd", data=b"QUIT\r\n", env=env, user=who.pw_uid, group=who.pw_gid, extra_groups=[]), "smtpd")
+
+
+def test_remote():
+    with Suite(start=False, smtp=False, pop=False), Sink() as sink:
+        (HOME / "control/smtproutes").write_text(f":127.0.0.1:{sink.port}\n")
+        verdicts = probed("qmail-remote", "away.test", "a@mail.test", "b@away.test", data=b"Subject: x\n\nx\n")
+        all_denied(verdicts, "remote")
+        equal(len(sink.messages), 1, "and the message still went out")
+
+
+def test_popup_child():
+    with Suite(start=False, smtp=False, pop=False):
+        all_denied(probed("qmail-popup", "mail.test", "/bin/false", data=b"QUIT\r\n"), "plain")
+
+
+def test_pop3d():
+    with Suite(start=False, smtp=False, pop=False) as suite:
+        ann = suite.accounts[0]
+        verdicts = probed("qmail-pop3d", "Maildir", data=b"STAT\r\nQUIT\r\n", user=ann.uid, group=ann.gid, extra_groups=[],
+                          cwd=ann.home, env={"HOME": str(ann.home), "USER": ann.name})
+        all_denied(verdicts, "pop3d")
+
+
+def test_worker():
+    """qmail-queued's worker, behind a gate of the probe's own."""
+    with Suite(start=False, smtp=False, pop=False) as suite:
+        read, write = os.pipe()
+        with open(suite.log_file, "ab") as log:
+            suite.launch(PROBE / "qmail-queued", pass_fds=[write], env={"HATO_SEAL_PROBE_FD": str(write)}, stdin=log,
+                         stdout=log, stderr=log)
+        os.close(write)
+        gate = HOME / "gate/s"
+
+        def answers():
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as s:
+                s.connect(str(gate))
+                return True
+
+        wait_until(answers, "nobody listens at the gate")
+        suite.sendmail("-f", "a@mail.test", f"{suite.accounts[0].name}@mail.test", data=b"\n")
+        os.set_blocking(read, False)
+        said = b""
+
+        def reported():
+            nonlocal said
+            with contextlib.suppress(BlockingIOError):
+                said += os.read(read, 65536)
+            return said.count(b"worker ") >= len(CALLS)
+
+        wait_until(reported, f"the probe said only {said!r}", 10)
+        os.close(read)
+        verdicts = {tuple(line.split()[:2]): line.split()[2] for line in said.decode().splitlines()}
+        all_denied(verdicts, "worker")
+        suite.empty_queue()
+
+
+run(globals())
