@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/base/queue_exit.h"
+
 namespace hato::smtpd {
 
 namespace {
@@ -68,8 +70,6 @@ constexpr Row table[] = {
     {Reply::hops, "hops", "554 too many hops, this message is looping (#5.4.6)", "5.4.6"},
     {Reply::stray_line_ends, "strayends",
      "554 this message has a CR or LF alone; end each line with CR and LF together (#5.6.0)", "5.6.0"},
-    {Reply::queue_silent, "queuesilent", "451 the queue does not answer, please try again later (#4.3.0)",
-     "4.3.0"},
     {Reply::lookup_failed, "lookupfailed",
      "451 i cannot check that address just now, please try again later (#4.3.0)", "4.3.0"},
     {Reply::timeout, "timeout", "421 timeout, please connect again (#4.4.2)", "4.4.2"},
@@ -135,6 +135,8 @@ bool Replies::override_with(std::string_view line) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
   if (!begins_with_code(text) || text.size() > max_text) return false;
   if (!std::all_of(text.begin(), text.end(), is_printable)) return false;
+  if (name.starts_with("queue") && name.find_first_not_of("0123456789", 5) == std::string_view::npos)
+    return override_queue(name.substr(5), text);
   for (const Row& row : table) {
     if (name != row.name) continue;
     if (row.text[0] != text[0]) return false;
@@ -174,13 +176,28 @@ std::string Replies::line(Reply reply, std::string_view detail) const {
   return put_together(text(reply), row_of(reply).status, detail);
 }
 
-std::string Replies::line_of_report(std::string_view report) const {
+bool Replies::override_queue(std::string_view digits, std::string_view text) {
+  if (digits.empty() || digits.size() > 3) return false;
+  int code = 0;
+  for (const char c : digits) code = code * 10 + (c - '0');
+  const std::string standard = queue_exit_text(code);
+  if (standard.empty() || (standard[0] == 'D') != (text[0] == '5') ||
+      (standard[0] == 'Z') != (text[0] == '4'))
+    return false;
+  own_queue_[code] = text;
+  return true;
+}
+
+std::string Replies::line_of_queue(int exit_code, const std::string& custom) const {
+  const std::string report = queue_exit_text(exit_code, custom);
   const bool permanent = !report.empty() && report[0] == 'D';
-  std::string text(report.substr(std::min<std::size_t>(report.size(), 1)).substr(0, max_text));
+  if (const auto own = own_queue_.find(exit_code); own != own_queue_.end() && custom.empty())
+    return put_together(own->second, permanent ? "5.3.0" : "4.3.0", {});
+  std::string text = report.substr(std::min<std::size_t>(report.size(), 1), max_text);
   for (char& c : text)
     if (!is_printable(c)) c = '?';
-  const bool has_code = begins_with_code(text) && text[0] == (permanent ? '5' : '4');
-  if (!has_code) text.insert(0, permanent ? "554 " : "451 ");
+  if (!begins_with_code(text) || text[0] != (permanent ? '5' : '4'))
+    text.insert(0, permanent ? "554 " : "451 ");
   return put_together(text, permanent ? "5.3.0" : "4.3.0", {});
 }
 

@@ -7,6 +7,7 @@
 // allowed rcpthosts (#5.7.1)".
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +50,6 @@ enum class Reply {
   databytes,
   hops,
   stray_line_ends,
-  queue_silent,
   lookup_failed,
   timeout,
   too_many_errors,
@@ -78,16 +78,20 @@ class Replies {
   std::string line(Reply reply) const;
   // `detail` is put behind the words: "250 ok 1700000000 qp 77\r\n".
   std::string line(Reply reply, std::string_view detail) const;
-  // What a queue program or the gate said: "Dtext" is 554, "Ztext" 451, or the code that the text begins with
-  // when it fits the letter (5xx, 4xx); its "(#x.y.z)" is the enhanced code.
-  std::string line_of_report(std::string_view report) const;
+  // What a queue program or the gate said (lib/base/queue_exit.h): "Dtext" is 554, "Ztext" 451, or the code
+  // that the text begins with when it fits the letter (5xx, 4xx); its "(#x.y.z)" is the enhanced code. The
+  // names queue11 to queue115 of control/smtpreplies override the texts of qmail-queue's exit codes.
+  std::string line_of_queue(int exit_code, const std::string& custom) const;
 
  private:
   std::string_view text(Reply reply) const;
   std::string put_together(std::string_view code_and_text, std::string_view status,
                            std::string_view detail) const;
 
-  std::vector<std::string> own_;  // by Reply; empty while nothing is overridden
+  bool override_queue(std::string_view digits, std::string_view text);
+
+  std::map<int, std::string> own_queue_;  // by exit code
+  std::vector<std::string> own_;          // by Reply; empty while nothing is overridden
   bool enhanced_ = false;
 };
 

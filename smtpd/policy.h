@@ -1,0 +1,56 @@
+// Whose mail qmail-smtpd takes: rcpthosts, morercpthosts.cdb, badmailfrom (qmail-smtpd(8)). Pure, but for the
+// look-up in the mapped cdb.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/store/cdb.h"
+
+namespace hato::smtpd {
+
+// The lines of a control file in one piece of memory (a server holds one for each connection), compared in
+// canonical form: ASCII lower case, domains as A-labels.
+class HostList {
+ public:
+  // text: the whole file. Lines are hosts, or .suffix for all hosts below one; blanks at their ends, empty
+  // lines and lines that begin with # do not count.
+  explicit HostList(std::string_view text);
+  // domain: in canonical form.
+  bool contains(std::string_view domain) const;
+
+ private:
+  std::string lines_;  // each ended by LF
+};
+
+class SenderList {
+ public:
+  // Lines are addresses, or @host for all senders of one.
+  explicit SenderList(std::string_view text);
+  bool contains(std::string_view sender) const;  // raw address, any case
+
+ private:
+  std::string lines_;
+};
+
+// What qmail-newmrh(8) puts into morercpthosts.cdb and qmail-smtpd looks for: canonical, a leading dot kept.
+std::string rcpthosts_key(std::string_view line);
+
+struct RecipientPolicy {
+  std::optional<HostList> rcpthosts;  // none: every recipient is taken, as with qmail
+  std::optional<Cdb> morercpthosts;   // counts only beside rcpthosts
+
+  // An address without @ is always taken. Throws TempError when the cdb is damaged.
+  bool allows(std::string_view address);
+};
+
+using IpBytes = std::array<unsigned char, 16>;  // IPv4 as ::ffff:a.b.c.d
+
+// box@[address] becomes box@localiphost when the address is one of ours; anything else stays.
+std::string replace_local_literal(std::string address, const std::vector<IpBytes>& ours,
+                                  const std::string& localiphost);
+
+}  // namespace hato::smtpd

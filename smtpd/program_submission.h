@@ -1,0 +1,27 @@
+// Messages through the program that $QMAILQUEUE names, by qmail-queue's interface: the message on its fd 0,
+// the envelope on fd 1, a text of its own for exit code 82 on fd 6 (qmail-queue(8)).
+//
+// The session is sealed and cannot exec; a starter, forked before sealing, runs just that one program, with
+// the session's environment. A relative name is looked up from the home directory.
+#pragma once
+
+#include <string>
+
+#include "lib/base/fd.h"
+#include "smtpd/submission.h"
+
+namespace hato::smtpd {
+
+// Forks the starter. user: who it becomes when it is root. Returns the socket by which the session asks it.
+Fd start_starter(const std::string& program, const std::string& user);
+
+class ProgramQueue : public Queue {
+ public:
+  explicit ProgramQueue(Fd starter) : starter_(std::move(starter)) {}
+  std::unique_ptr<Submission> open(const GateOrigin& origin, Outcome& refused) override;
+
+ private:
+  Fd starter_;
+};
+
+}  // namespace hato::smtpd

@@ -1,0 +1,116 @@
+// One SMTP session as the server sees it: commands and octets in, replies out, messages to the queue (RFC
+// 5321, 1870, 2034, 2920, 3030, 6152, 6531, 9422). Touches no descriptor: connection.cc moves the octets.
+//
+// Order: MAIL needs HELO or EHLO, RCPT needs MAIL, DATA and BDAT need a recipient; anything else is 503. Each
+// command has exactly one reply, also in a pipelined group. A recipient beyond the limit is 452 and no error.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "smtpd/command.h"
+#include "smtpd/message_text.h"
+#include "smtpd/settings.h"
+#include "smtpd/submission.h"
+
+namespace hato::smtpd {
+
+class Session {
+ public:
+  enum class Next {
+    command,  // read a command line
+    data,     // feed data() until it is done
+    chunk,    // feed chunk() chunk_left() octets
+    hang_up,  // say what `out` has, then close: we end it
+    quit,     // the client ended it
+  };
+  using Journal = std::function<void(std::string_view line)>;
+
+  // All must outlive the session. journal gets one line for each refusal and each accepted message.
+  Session(Settings& settings, Queue& queue, Journal journal);
+
+  std::string greeting() const;
+  // One command line without its CR LF. Appends its reply to `out`.
+  Next command(std::string_view line, std::string& out);
+  // A line that is no command: Reply::line_ends or Reply::line_too_long.
+  Next bad_line(Reply reason, std::string& out);
+  // The reply just made may wait for more of them (RFC 2920 3.2: MAIL, RCPT, RSET).
+  bool reply_may_wait() const { return may_wait_; }
+
+  // After Next::data: octets as they come. Returns how many belong to the message; *done when it is complete,
+  // and then its reply is in `out`, and the return value of after_message() is what comes next.
+  std::size_t data(std::string_view octets);
+  bool data_done() const { return data_.done(); }
+  bool client_may_be_waiting() const { return data_.may_be_waiting(); }
+  // Ends the message: after data_done(), or, with false, when a client that may be waiting has fallen silent.
+  Next end_of_data(bool in_step, std::string& out);
+
+  // After Next::chunk.
+  std::uint64_t chunk_left() const { return chunk_left_; }
+  void chunk(std::string_view octets);  // at most chunk_left()
+  Next end_of_chunk(std::string& out);
+
+  // The session ends early: what for the log ("timeout", "connection lost").
+  void broken(std::string_view why);
+  // A reply made outside (Reply::timeout, Reply::no_memory).
+  std::string farewell(Reply reply) const { return settings_.replies.line(reply); }
+
+ private:
+  struct Transaction {
+    SubmissionEnvelope envelope;
+    bool smtputf8 = false;
+    bool barred = false;           // sender in badmailfrom
+    bool over_limit_said = false;  // one log line for all the recipients over the limit
+  };
+
+  Next helo(const Command& command, bool extended, std::string& out);
+  Next mail(const Command& command, std::string& out);
+  Next rcpt(const Command& command, std::string& out);
+  Next data_command(const Command& command, std::string& out);
+  Next bdat(const Command& command, std::string& out);
+  bool stands_alone(const Command& command, std::string& out, Next& next);
+
+  std::optional<Reply> fault_of(const Path& path, bool sender) const;
+  std::optional<std::string> begin_message();
+  void text(std::string_view decoded);
+  std::optional<Reply> fault_of_message(bool stray) const;
+  Next finish_message(bool stray, std::string& out);
+  GateOrigin origin();
+  void forget_transaction();
+  std::string protocol() const;
+
+  Next say(Reply reply, std::string& out, Next next = Next::command);
+  Next refuse(Reply reply, std::string_view what, std::string& out);
+  Next refuse_with(const std::string& line, std::string_view what, std::string& out);
+  void log(std::string_view verb, std::string_view what);
+  const std::string& trace();
+
+  Settings& settings_;
+  Queue& queue_;
+  Journal journal_;
+
+  std::string helo_;  // what HELO or EHLO said
+  bool greeted_ = false;
+  bool extended_ = false;  // by EHLO
+  std::optional<Transaction> transaction_;
+  std::string trace_;
+  std::size_t errors_ = 0;
+  std::size_t commands_ = 0;
+  bool may_wait_ = false;
+
+  std::unique_ptr<Submission> submission_;  // while DATA or BDAT takes text, until something is wrong with it
+  MessageMeter meter_;
+  DataDecoder data_;
+  std::string decoded_;
+  bool in_chunks_ = false;
+  ChunkDecoder chunks_;
+  std::uint64_t chunk_size_ = 0;
+  std::uint64_t chunk_left_ = 0;
+  bool chunk_last_ = false;
+  std::string chunk_refusal_;  // the reply for a chunk that is only swallowed
+};
+
+}  // namespace hato::smtpd
