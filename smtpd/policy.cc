@@ -81,7 +81,7 @@ bool RecipientPolicy::allows(std::string_view address) {
 std::string replace_local_literal(std::string address, const std::vector<IpBytes>& ours,
                                   const std::string& localiphost) {
   const std::string_view domain = domain_part(address);
-  if (!domain.starts_with('[')) return address;
+  if (localiphost.empty() || !domain.starts_with('[')) return address;
   const std::optional<IpBytes> ip = address_literal(domain);
   if (!ip || std::find(ours.begin(), ours.end(), *ip) == ours.end()) return address;
   address.resize(address.size() - domain.size());
