@@ -56,6 +56,7 @@ int body(int, char**) {
   if (!pump(0, [&](std::string_view piece) { return gate.message(piece), !gate.refused(); }))
     return static_cast<int>(QueueExit::broken_off);
   gate.end_message();
+  gate.envelope_bytes("");  // so that no envelope at all is one that was broken off
   if (!pump(1, [&](std::string_view piece) { return gate.envelope_bytes(piece), !gate.refused(); }))
     return static_cast<int>(QueueExit::broken_off);
   const GateResult result = gate.commit(Deadline::in_seconds(answer_seconds));

@@ -21,6 +21,7 @@ using namespace gate_format;
 namespace {
 
 constexpr std::size_t flush_at = 32U << 10;  // bytes collected before a send
+constexpr int least_wait_ms = 1000;          // for an admission, however little patience is left
 constexpr int send_seconds = 300;            // how long the gate may take to accept one piece
 
 GateResult code_only(QueueExit code) {
@@ -100,7 +101,9 @@ std::optional<OriginFields> decode_fields(std::string_view bytes) {
 
 GateResult Gate::connect(const std::string& path, Deadline patience) {
   for (;;) {
-    const GateResult result = try_once(path, earlier(patience, Deadline::in_seconds(60)));
+    const bool nearly_over = patience.poll_ms() >= 0 && patience.poll_ms() < least_wait_ms;
+    const GateResult result =
+        try_once(path, nearly_over ? Deadline::in(std::chrono::milliseconds(least_wait_ms)) : patience);
     const bool again = result.code == static_cast<int>(QueueExit::not_admitted) ||
                        result.code == static_cast<int>(QueueExit::gate_silent);
     if (!again || patience.passed()) return result;

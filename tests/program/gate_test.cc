@@ -1,0 +1,359 @@
+// qmail-queue and qmail-queued, the real ones, in this run's prefix.
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/base/conf.h"
+#include "lib/base/error.h"
+#include "lib/base/process.h"
+#include "lib/net/gate.h"
+#include "tests/program/gate.h"
+
+using namespace hato;
+using namespace hato::test;
+using namespace std::string_literals;
+
+namespace {
+
+constexpr uid_t customer = 54321;  // nobody's uid; qmail-queue runs as the caller
+
+// qmail-queue with the message on fd 0 and the envelope on fd 1; its custom text comes from fd 6.
+struct QueueOutcome {
+  int code;
+  std::string text;
+};
+QueueOutcome qmail_queue(const std::string& message, const std::string& envelope, uid_t uid = customer,
+                         std::map<std::string, std::string> env = {}) {
+  const ScratchDirectory scratch;
+  const Fd in = open_file(scratch.write("message", message), O_RDONLY);
+  const Fd addresses = open_file(scratch.write("envelope", envelope), O_RDONLY);
+  FdPair text = make_pipe();
+  Start start{{installed("qmail-queue")}, std::move(env)};
+  start.fds = {{0, in.get()}, {1, addresses.get()}, {2, 2}, {6, text.second.get()}};
+  start.uid = start.gid = uid;
+  Process process(start);
+  text.second.reset();
+  const int code = process.wait();
+  return {code, read_all(text.first.get(), 4096, "fd 6").value_or("")};
+}
+
+uid_t uid_of(const char* name) {
+  return passwd_user(std::string(name)).value().uid;
+}
+
+std::string address_of(std::size_t bytes) {
+  return std::string(bytes - 10, 'a') + "@b.example";
+}
+
+}  // namespace
+
+TEST_CASE("qmail-queue puts message and envelope into the queue (qmail-queue(8))") {
+  RunningGate gate;
+  REQUIRE(qmail_queue("Subject: x\n\nbody\n", "Fa@b.example\0Tc@d.example\0Te@f.example\0\0"s).code == 0);
+  const std::vector<Queued> queued = gate.queued();
+  REQUIRE(queued.size() == 1);
+  const Queued& one = queued[0];
+  CHECK(one.envelope.sender == "a@b.example");
+  CHECK(one.recipients() == std::vector<std::string>{"c@d.example", "e@f.example"});
+  CHECK(one.body == "Subject: x\n\nbody\n");
+  CHECK(one.header.uid == customer);
+  CHECK(one.header.kind == Kind::local);
+  const std::string received = one.text.substr(0, one.text.find('\n') + 1);
+  CHECK(received.starts_with("Received: (qmail " + std::to_string(one.header.qp) +
+                             " invoked by uid 54321) id " + one.header.trace + "; "));
+  CHECK(received.ends_with(" -0000\n"));
+  struct stat st;
+  REQUIRE(stat(QueuePaths().fresh(one.id).c_str(), &st) == 0);
+  CHECK(st.st_uid == uid_of(conf::user_qmailq));
+  CHECK((st.st_mode & 07777) == 0640);
+  CHECK(st.st_blocks * 512 < 64 * 1024);  // the hole takes no disk
+}
+
+TEST_CASE("what a message may be") {
+  RunningGate gate;
+  const auto [name, message] = GENERATE(table<const char*, std::string>({
+      {"empty", ""},
+      {"no final newline", "Subject: x\n\nlast"},
+      {"every byte",
+       [] {
+         std::string all;
+         for (int c = 0; c < 256; ++c) all += static_cast<char>(c);
+         return all;
+       }()},
+      {"more than one record", std::string(200000, 'x') + "\n"},
+      {"3 MB", std::string(3000000, 'y')},
+  }));
+  CAPTURE(name);
+  REQUIRE(qmail_queue(message, "F\0Tc@d.example\0\0"s).code == 0);
+  REQUIRE(gate.queued().size() == 1);
+  CHECK(gate.queued()[0].body == message);
+  CHECK(gate.queued()[0].envelope.sender.empty());
+}
+
+TEST_CASE("qmail-queue's exit codes for envelopes (qmail-queue(8), design: 1003 bytes with the NUL)") {
+  RunningGate gate;
+  const auto [name, envelope, code] = GENERATE(table<const char*, std::string, int>({
+      {"address of 1003 bytes with its NUL", "F\0T"s + address_of(1002) + "\0\0"s, 0},
+      {"address of 1004", "F\0T"s + address_of(1003) + "\0\0"s, 11},
+      {"sender of 1004", "F"s + address_of(1003) + "\0Ta@b\0\0"s, 11},
+      {"empty", ""s, 54},
+      {"no final NUL", "Fa@b\0Tc@d\0"s, 54},
+      {"ends in the middle of an address", "Fa@b\0Tc@"s, 54},
+      {"T first", "Ta@b\0\0"s, 91},
+      {"unknown letter", "Fa@b\0Xc@d\0\0"s, 91},
+      {"two senders", "Fa@b\0Fc@d\0\0"s, 91},
+  }));
+  CAPTURE(name);
+  CHECK(qmail_queue("x\n", envelope).code == code);
+  CHECK(gate.queued().size() == (code == 0 ? 1 : 0));
+}
+
+TEST_CASE("a descriptor that cannot be read is 54, a gate that is not there 72, both without a trace") {
+  set_control("timeoutgate", "1\n");
+  {
+    RunningGate gate;
+    const ScratchDirectory scratch;
+    const Fd in = open_file(scratch.path(), O_RDONLY | O_DIRECTORY);  // reads as EISDIR
+    const Fd addresses = open_file(scratch.write("e", "Fa@b\0Tc@d\0\0"s), O_RDONLY);
+    Start start{{installed("qmail-queue")}};
+    start.fds = {{0, in.get()}, {1, addresses.get()}, {2, 2}};
+    CHECK(Process(start).wait() == 54);
+    CHECK(gate.queued().empty());
+  }
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 72);
+  set_control("timeoutgate", "");
+}
+
+TEST_CASE("qmail-queue waits control/timeoutgate for a gate that is being restarted") {
+  set_control("timeoutgate", "20\n");
+  const ScratchDirectory scratch;
+  const Fd in = open_file(scratch.write("m", "x\n"), O_RDONLY);
+  const Fd addresses = open_file(scratch.write("e", "Fa@b\0Tc@d\0\0"s), O_RDONLY);
+  Start start{{installed("qmail-queue")}};
+  start.fds = {{0, in.get()}, {1, addresses.get()}, {2, 2}};
+  Process waiting(start);
+  usleep(300000);
+  REQUIRE(waiting.running());
+  RunningGate gate;
+  CHECK(waiting.wait() == 0);
+  CHECK(gate.queued().size() == 1);
+  set_control("timeoutgate", "");
+}
+
+TEST_CASE("databytes: exactly so many bytes pass, one more does not, with the text of services.md on fd 6") {
+  RunningGate gate(Controls{{"databytes", "1000\n"}});
+  CHECK(qmail_queue(std::string(1000, 'x'), "Fa@b\0Tc@d\0\0"s).code == 0);
+  const QueueOutcome over = qmail_queue(std::string(1001, 'x'), "Fa@b\0Tc@d\0\0"s);
+  CHECK(over.code == 82);
+  CHECK(over.text == "D552 sorry, that message size exceeds my databytes limit (#5.3.4)");
+  // so large that the gate hangs up long before the end
+  CHECK(qmail_queue(std::string(5000000, 'x'), "Fa@b\0Tc@d\0\0"s).code == 82);
+  CHECK(gate.queued().size() == 1);
+}
+
+TEST_CASE("custom text goes only to a pipe on fd 6") {
+  RunningGate gate(Controls{{"databytes", "10\n"}});
+  const ScratchDirectory scratch;
+  const Fd in = open_file(scratch.write("m", "more than ten bytes\n"), O_RDONLY);
+  const Fd addresses = open_file(scratch.write("e", "Fa@b\0Tc@d\0\0"s), O_RDONLY);
+  const Fd file = open_file(scratch.write("six", ""), O_WRONLY);
+  Start start{{installed("qmail-queue")}};
+  start.fds = {{0, in.get()}, {1, addresses.get()}, {2, 2}, {6, file.get()}};
+  CHECK(Process(start).wait() == 82);
+  CHECK(slurp(scratch.file("six")).empty());
+}
+
+TEST_CASE("queuefree: a reserve that is not there is 53, and the log says so") {
+  RunningGate gate(Controls{{"queuefree", "999999999999999 1\n"}});
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 53);
+  CHECK(gate.queued().empty());
+  CHECK(gate.log().find("less space is free than control/queuefree reserves") != std::string::npos);
+  gate.configure("queuefree", "1 1\n");
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+}
+
+TEST_CASE("who is believed: kinds are claimed by uid (design section 3)") {
+  RunningGate gate;
+  const auto [name, uid, claimed, believed] = GENERATE(table<const char*, std::string, Kind, Kind>({
+      {"qmaild may claim mx", conf::user_qmaild, Kind::mx, Kind::mx},
+      {"qmaild may claim submission", conf::user_qmaild, Kind::submission, Kind::submission},
+      {"qmaild no bounce", conf::user_qmaild, Kind::bounce, Kind::local},
+      {"qmails may claim bounce", conf::user_qmails, Kind::bounce, Kind::bounce},
+      {"qmails no mx", conf::user_qmails, Kind::mx, Kind::local},
+      {"a customer no mx", "nobody", Kind::mx, Kind::local},
+      {"a customer no bounce", "nobody", Kind::bounce, Kind::local},
+      {"anybody may forward", "nobody", Kind::forward, Kind::forward},
+  }));
+  CAPTURE(name);
+  // The test process itself has to be that uid when it connects.
+  const User user = passwd_user(uid).value();
+  const pid_t pid = fork_child("test", [&, kind = claimed] {
+    become(user.uid, user.gid);
+    Gate sender;
+    if (!sender.connect(gate_path(), Deadline::in_seconds(5)).ok()) return 1;
+    GateOrigin origin;
+    origin.kind = kind;
+    origin.ip = "192.0.2.1";
+    origin.protocol = "ESMTP";
+    sender.origin(origin);
+    sender.message("x\n");
+    sender.end_message();
+    sender.sender("a@b");
+    sender.recipient("c@d", "NOTIFY=NEVER");
+    return sender.commit(Deadline::in_seconds(10)).code;
+  });
+  REQUIRE(wait_for_child(pid) == 0);
+  REQUIRE(gate.queued().size() == 1);
+  const Queued one = gate.queued()[0];
+  CHECK(one.header.kind == believed);
+  CHECK(one.envelope.recipients[0].params == "NOTIFY=NEVER");
+  const bool network = believed == Kind::mx || believed == Kind::submission;
+  CHECK((one.text.find("(192.0.2.1)") != std::string::npos) == network);
+  CHECK((gate.log().find("which is ignored") != std::string::npos) == (claimed != believed));
+}
+
+TEST_CASE("a writer that goes away at any byte leaves nothing (design: commit rule)") {
+  RunningGate gate;
+  // The whole conversation as bytes, recorded from the real client's records.
+  std::string all;
+  append_record(all, gate_format::origin, "kind=local\0"s);
+  append_record(all, gate_format::message, "Subject: x\n\nbody\n");
+  append_record(all, gate_format::message_end, "");
+  append_record(all, gate_format::envelope, "Fa@b\0Tc@d\0\0"s);
+  append_record(all, gate_format::commit, "");
+  const auto converse = [&](std::size_t bytes) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    gate_path().copy(address.sun_path, sizeof address.sun_path - 1);
+    const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(send_message(socket.get(), std::string_view(all).substr(0, bytes)));
+    return bytes == all.size() ? read_until(socket.get(), "code=0", 5) : std::string();
+  };
+  for (std::size_t bytes = 1; bytes < all.size(); ++bytes) converse(bytes);
+  CHECK(converse(all.size()).find("code=0") != std::string::npos);
+  // The workers of the broken conversations have all ended by now or do so in a moment.
+  usleep(300000);
+  CHECK(gate.queued().size() == 1);
+}
+
+TEST_CASE("records that make no sense are 91, and nothing is queued") {
+  RunningGate gate;
+  const auto [name, bytes] = GENERATE(table<const char*, std::string>({
+      {"unknown type", "Z\0\0\0\0"s},
+      {"envelope before the message", "V\0\0\0\1F"s},
+      {"commit at once", "C\0\0\0\0"s},
+      {"end twice", "O\0\0\0\0E\0\0\0\0E\0\0\0\0"s},
+      {"parameters for nobody", "O\0\0\0\0E\0\0\0\0V\0\0\0\7F\0Ta\0\0\0P\0\0\0\5\0\0\0\7xC\0\0\0\0"s},
+  }));
+  CAPTURE(name);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  gate_path().copy(address.sun_path, sizeof address.sun_path - 1);
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(send_message(socket.get(), bytes));
+  CHECK(read_until(socket.get(), "code=91", 5).find("code=91") != std::string::npos);
+  CHECK(gate.queued().empty());
+}
+
+TEST_CASE("pools: one uid's flood is turned away with 71 and others get in") {
+  set_control("timeoutgate", "0\n");
+  RunningGate gate(Controls{{"gatepools", "local 2\n"}});
+  const auto sender_as = [&](uid_t uid, int& in_write) {
+    FdPair in = make_pipe();
+    const Fd null = open_file("/dev/null", O_RDONLY);
+    Start start{{installed("qmail-queue")}};
+    start.fds = {{0, in.first.get()}, {1, null.get()}, {2, 2}};
+    start.uid = start.gid = uid;
+    auto process = std::make_unique<Process>(start);
+    in_write = in.second.release();
+    return process;
+  };
+  int pipes[2];
+  const auto first = sender_as(customer, pipes[0]);
+  const auto second = sender_as(customer, pipes[1]);
+  const Fd keep0(pipes[0]), keep1(pipes[1]);
+  usleep(300000);
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 71);
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, customer + 1).code == 0);
+  set_control("timeoutgate", "");
+}
+
+TEST_CASE("ids grow even when the clock does not, and never repeat one in the queue") {
+  const QueuePaths paths;
+  // A message from the future: the clock went back since.
+  const std::string future = "9000000000000000";
+  const Fd fd = open_file(paths.fresh() + "/" + future, O_WRONLY | O_CREAT, 0640);
+  RunningGate gate;
+  unlink((paths.fresh() + "/" + future).c_str());
+  REQUIRE(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+  REQUIRE(qmail_queue("y\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+  const std::vector<Queued> queued = gate.queued();
+  REQUIRE(queued.size() == 2);
+  CHECK(queued[0].id.value() == 9000000000000001ULL);
+  CHECK(queued[1].id.value() == 9000000000000002ULL);
+}
+
+TEST_CASE("a second gate on the same home does not start") {
+  RunningGate gate;
+  const Outcome second = run({{installed("qmail-queued")}});
+  CHECK(second.code == 111);
+  CHECK(second.err == "qmail-queued: another qmail-queued serves this gate\n");
+}
+
+TEST_CASE(
+    "the acceptor that dies is replaced; the gate that is killed leaves a socket that the next one takes "
+    "over") {
+  RunningGate gate;
+  const std::string children =
+      slurp("/proc/" + std::to_string(gate.pid()) + "/task/" + std::to_string(gate.pid()) + "/children");
+  const pid_t acceptor = static_cast<pid_t>(std::stol(children));
+  kill(acceptor, SIGKILL);
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+  gate.process().signal(SIGKILL);
+  gate.process().wait();
+  RunningGate next;
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+}
+
+TEST_CASE("a trigger that nobody reads is no obstacle") {
+  RunningGate gate;
+  const Fd trigger = open_file(QueuePaths().lock("trigger"), O_RDWR | O_NONBLOCK);
+  while (write(trigger.get(), "1234567890123456\n", 17) > 0) {
+  }
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+  char space[65536];
+  while (read(trigger.get(), space, sizeof space) > 0) {
+  }
+}
+
+TEST_CASE("the gate listens on a socket that it is handed (inetd's wait style and socket activation)") {
+  set_control("me", "test.example\n");
+  const ScratchDirectory scratch;
+  const std::string path = scratch.file("s");
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(listen(socket.get(), 10) == 0);
+  const Fd null = open_file("/dev/null", O_RDWR);
+  Start start{{installed("qmail-queued")}};
+  start.fds = {{0, socket.get()}, {1, null.get()}, {2, 2}};
+  Process process(start);
+  Gate gate;
+  CHECK(gate.connect(path, Deadline::in_seconds(5)).ok());
+  CHECK(gate.admission().me == "test.example");
+  process.signal(SIGTERM);
+  set_control("me", "");
+}
