@@ -1,0 +1,303 @@
+// qmail-lspawn and qmail-rspawn as executables, with this test in qmail-send's place and shell scripts in the
+// places of qmail-local, qmail-getpw and qmail-remote.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "lib/base/clock.h"
+#include "lib/base/conf.h"
+#include "lib/base/error.h"
+#include "lib/base/io.h"
+#include "lib/base/process.h"
+#include "lib/store/users.h"
+#include "qmail-send/spawn_protocol.h"
+#include "tests/program/private_home.h"
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
+using namespace hato;
+using namespace hato::test;
+using namespace std::string_literals;
+
+namespace {
+
+// A message as qmail-send hands it over: something in front, then positioned at its first byte.
+Fd message(const std::string& text) {
+  Fd fd(memfd_create("message", MFD_CLOEXEC));
+  REQUIRE(fd);
+  write_all(fd.get(), "header" + text, "memfd");
+  lseek(fd.get(), 6, SEEK_SET);
+  return fd;
+}
+
+class Spawner {
+ public:
+  explicit Spawner(
+      std::vector<std::string> args, std::function<void()> prepare = [] {}) {
+    FdPair sockets = make_socketpair(SOCK_SEQPACKET);
+    Fd log = open_file("/dev/null", O_WRONLY);
+    pid_ = fork_child("test", [&] {
+      move_to(std::move(sockets.second), 0);
+      move_to(std::move(log), 2);
+      default_signals();
+      prepare();
+      exec_program(args);
+      return 111;
+    });
+    socket_ = std::move(sockets.first);
+  }
+  ~Spawner() {
+    if (pid_ > 0) close();
+  }
+
+  void request(const DeliveryRequest& request, const std::string& text = "Subject: x\n\nbody\n") {
+    Fd fd = message(text);
+    const int number = fd.get();
+    REQUIRE(send_message(socket_.get(), encode_request(request), &number, 1));
+  }
+  void request_raw(const std::string& packet, bool with_message) {
+    Fd fd = message("x");
+    const int number = fd.get();
+    REQUIRE(send_message(socket_.get(), packet, &number, with_message ? 1 : 0));
+  }
+  DeliveryReport report() {
+    REQUIRE(wait_readable(socket_.get(), Deadline::in_seconds(60)));
+    const std::optional<Message> packet = receive_message(socket_.get(), delivery_report_limit);
+    REQUIRE(packet);
+    REQUIRE(!packet->data.empty());
+    const std::optional<DeliveryReport> report = decode_report(packet->data);
+    REQUIRE(report);
+    return *report;
+  }
+  // The report of one delivery, "K text".
+  std::string deliver(const std::string& recipient, const std::string& sender = "s@example.org") {
+    request({++number_, sender, recipient, "0123456789abc", "", ""});
+    const DeliveryReport answer = report();
+    CHECK(answer.delivery == number_);
+    return answer.status + answer.text;
+  }
+  // qmail-send is gone; the spawner's exit code.
+  int close() {
+    socket_.reset();
+    const int status = wait_for_child(std::exchange(pid_, -1));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  pid_t pid() const { return pid_; }
+
+ private:
+  Fd socket_;
+  pid_t pid_ = -1;
+  std::uint32_t number_ = 0;
+};
+
+void write_users(const PrivateHome& home, const std::vector<std::string>& lines) {
+  CdbWriter cdb(home.path("users/cdb"));
+  for (const std::string& text : lines) {
+    const std::optional<AssignLine> line = parse_assign_line(text);
+    REQUIRE(line);
+    cdb.add(line->key(), encode_assignment(line->to));
+  }
+  cdb.add("", "-");
+  cdb.commit();
+}
+
+std::vector<std::string> lspawn(const PrivateHome& home) {
+  return {home.path("bin/qmail-lspawn"), "./Maildir/"};
+}
+
+}  // namespace
+
+TEST_CASE("qmail-lspawn runs qmail-local as the user, with qmail's arguments", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  Scratch scratch;
+  write_users(home, {"+joe-:joe:61501:61600:/home/joe:-:pre-:"});
+  home.script("qmail-local",
+              "for a in \"$@\"; do echo \"[$a]\"; done; id -u; id -g; id -G; cat\n"
+              "echo error >&2; echo $QMAILTRACE $QMAILMSGPARAMS $QMAILRCPTPARAMS; pwd; ulimit -Sn\n"
+              "ls -l /proc/self/fd | sed -n 's/.*[0-9] \\([0-9]*\\) -> \\([a-z]*\\):.*/\\1 \\2/p'\n");
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  const rlim_t soft = std::min<rlim_t>(files.rlim_max, 200);
+  Spawner spawner(lspawn(home), [&] {
+    rlimit low = files;
+    low.rlim_cur = soft;
+    setrlimit(RLIMIT_NOFILE, &low);
+  });
+  spawner.request({7, "s@example.org", "Joe-A@B@example.net", "0123456789abc", "SMTPUTF8", "NOTIFY=NEVER"},
+                  "the message\n");
+  const DeliveryReport report = spawner.report();
+  CHECK(report.delivery == 7);
+  CHECK(report.status == 'K');
+  CHECK(report.text ==
+        "[--]\n[joe]\n[/home/joe]\n[Joe-A@B]\n[-]\n[pre-A@B]\n[example.net]\n[s@example.org]\n[./Maildir/]\n"
+        "61501\n61600\n61600\nthe message\nerror\n0123456789abc SMTPUTF8 NOTIFY=NEVER\n" +
+            std::string(conf::home) + "\n" + std::to_string(soft) + "\n1 pipe\n2 pipe\n");
+  CHECK(spawner.close() == 0);
+}
+
+TEST_CASE("qmail-lspawn's answers", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  write_users(home, {"+:u:61501:61501:/:-::", "=root:root:0:0:/root:::"});
+  home.script("qmail-local", "echo said; [ $6 = crash ] && kill -9 $$; exit $6\n");
+  Spawner spawner(lspawn(home));
+  CHECK(spawner.deliver("0@h") == "Ksaid\n");
+  CHECK(spawner.deliver("111@h") == "Zsaid\n");
+  CHECK(spawner.deliver("100@h") == "Dsaid\n");
+  CHECK(spawner.deliver("crash@h") == "Zqmail-local crashed.\n");
+  CHECK(spawner.deliver("root@h") == "ZNot allowed to perform deliveries as root.\n");
+  CHECK(spawner.deliver("nohost") == "DSorry, address must include host name. (#5.1.3)\n");
+  CHECK(spawner.deliver("@h") == "K");
+  spawner.request_raw(encode_request({9, "s", "0@h", "t", "", ""}), false);
+  CHECK(spawner.report() == DeliveryReport{9, 'Z', "Sorry, message has wrong type. (#4.3.5)\n"});
+  spawner.request_raw("\0\0\0\x0bsender\0"s, true);
+  CHECK(spawner.report() ==
+        DeliveryReport{11, 'Z', "Internal error: unintelligible delivery request. (#4.3.5)\n"});
+  unlink(home.path("bin/qmail-local").c_str());
+  CHECK(spawner.deliver("0@h") == "ZUnable to run qmail-local. (#4.3.0)\n");
+  home.script("qmail-local", "echo back\n");
+  CHECK(spawner.deliver("0@h") == "Kback\n");
+  home.write("users/cdb", "rubbish");
+  CHECK(spawner.deliver("0@h") == "ZTrouble reading users/cdb in qmail-lspawn.\n");
+  CHECK(spawner.close() == 0);
+}
+
+TEST_CASE("qmail-lspawn asks qmail-getpw, as qmailp and under limits", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn", "qmail-getpw"};
+  Scratch scratch;
+  const std::string joe = scratch.directory("joe", 61501);
+  home.add_accounts("hatojoe:x:61501:61502::" + joe + ":/bin/sh\n");
+  home.script("qmail-local", "echo \"$2 $3 $5$6\"; id -u\n");
+  Spawner spawner(lspawn(home));
+  CHECK(spawner.deliver("hatojoe-x@h") == "Khatojoe " + joe + " -x\n61501\n");
+  const User alias = *passwd_user(conf::user_alias);
+  CHECK(spawner.deliver("hatonobody@h") ==
+        "K" + alias.name + " " + home.path("alias") + " -hatonobody\n" + std::to_string(alias.uid) + "\n");
+  // users/cdb comes first
+  write_users(home, {"=hatojoe-x:other:61503:61503:/o:::"});
+  CHECK(spawner.deliver("hatojoe-x@h") == "Kother /o \n61503\n");
+  CHECK(spawner.deliver("hatojoe-y@h") == "Khatojoe " + joe + " -y\n61501\n");
+
+  home.script("qmail-getpw",
+              "printf \"u\\0006150\\0006150\\000/\\000$(id -u) $(ulimit -t) $(ls /proc/self/fd | tr '\\n' ,) "
+              "$(readlink "
+              "/proc/self/fd/0)\\000$1\\000\"\n");
+  const User qmailp = *passwd_user(conf::user_qmailp);
+  CHECK(spawner.deliver("a-b@h") ==
+        "Ku / " + std::to_string(qmailp.uid) + " 10 0,1,2,3, /dev/nulla-b\n6150\n");
+  home.script("qmail-getpw", "exit 116\n");
+  CHECK(spawner.deliver("a@h") == "ZUnable to find alias user!\n");
+  home.script("qmail-getpw", "echo; exit 0\n");
+  CHECK(spawner.deliver("a@h") == "Zqmail-getpw's answer is unintelligible. (#4.3.0)\n");
+  home.script("qmail-getpw", "printf 'root\\0000\\0000\\000/\\000\\000\\000'\n");
+  CHECK(spawner.deliver("a@h") == "ZNot allowed to perform deliveries as root.\n");
+  unlink(home.path("bin/qmail-getpw").c_str());
+  CHECK(spawner.deliver("a@h") == "ZUnable to run qmail-getpw. (#4.3.0)\n");
+}
+
+TEST_CASE("qmail-lspawn keeps at most 64 KiB of what a delivery says and does not block it",
+          "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  write_users(home, {"+:u:61501:61501:/:-::"});
+  home.script("qmail-local", "head -c 500000 /dev/zero | tr '\\0' x; exit 100\n");
+  Spawner spawner(lspawn(home));
+  const std::string report = spawner.deliver("u@h");
+  CHECK(report.size() == 1 + delivery_text_limit);
+  CHECK(report.substr(0, 4) == "Dxxx");
+}
+
+TEST_CASE("qmail-lspawn does not wait for what a delivery left behind", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  Scratch scratch;
+  write_users(home, {"+:u:61501:61501:/:-::"});
+  home.script("qmail-local", "sleep 20 & echo $! > " + scratch.directory("pid", 61501) + "/pid; echo done\n");
+  Spawner spawner(lspawn(home));
+  const std::int64_t before = now_seconds();
+  CHECK(spawner.deliver("u@h") == "Kdone\n");
+  CHECK(now_seconds() - before < 15);
+  CHECK(spawner.close() == 0);
+  kill(std::stoi(*read_file(scratch.path() + "/pid/pid", 100)), SIGKILL);
+}
+
+TEST_CASE("qmail-lspawn runs hundreds at once, and as many as its descriptors allow", "[qmail-lspawn]") {
+  const rlim_t files = GENERATE(rlim_t{40}, rlim_t{100000});
+  const int count = files == 40 ? 12 : 300;
+  CAPTURE(files);
+  PrivateHome home{"qmail-lspawn"};
+  write_users(home, {"+:u:61501:61501:/:-::"});
+  home.script("qmail-local", files == 40 ? "sleep 0.05; echo $6\n" : "read line; sleep 1; echo $6\n");
+  Spawner spawner(lspawn(home), [&] {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max = std::min(files, limit.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &limit);
+  });
+  for (int i = 0; i < count; ++i)
+    spawner.request({static_cast<std::uint32_t>(i), "s", std::to_string(i) + "@h", "t", "", ""});
+  std::map<std::uint32_t, std::string> reports;
+  for (int i = 0; i < count; ++i) {
+    const DeliveryReport report = spawner.report();
+    reports[report.delivery] = report.status + report.text;
+  }
+  REQUIRE(reports.size() == static_cast<std::size_t>(count));
+  for (const auto& [number, report] : reports) CHECK(report == "K" + std::to_string(number) + "\n");
+  CHECK(spawner.close() == 0);
+}
+
+TEST_CASE("qmail-lspawn ends after its last delivery when qmail-send has gone", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  Scratch scratch;
+  const std::string place = scratch.directory("u", 61501);
+  write_users(home, {"+:u:61501:61501:/:-::"});
+  home.script("qmail-local", "sleep 0.5; echo done > " + place + "/done\n");
+  Spawner spawner(lspawn(home));
+  spawner.request({1, "s", "u@h", "t", "", ""});
+  CHECK(spawner.close() == 0);
+  CHECK(access((place + "/done").c_str(), F_OK) == 0);
+}
+
+TEST_CASE("qmail-lspawn wants root and its argument", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  CHECK(run({home.path("bin/qmail-lspawn")}).code == 100);
+  const Result result = run_as(61501, 61501, {home.path("bin/qmail-lspawn"), "./Mailbox"});
+  CHECK(result.code == 111);
+  CHECK(result.err == "qmail-lspawn: must be started as root, to deliver as each user\n");
+}
+
+TEST_CASE("qmail-rspawn runs qmail-remote as qmailr and digests its report", "[qmail-rspawn]") {
+  PrivateHome home{"qmail-rspawn"};
+  const User qmailr = *passwd_user(conf::user_qmailr);
+  Spawner spawner({home.path("bin/qmail-rspawn")});
+  home.script(
+      "qmail-remote",
+      "printf 'r\\000K'; for a in \"$@\"; do echo \"[$a]\"; done; id -u; id -G; cat; printf '\\000'\n");
+  spawner.request({5, "s@example.org", "a@b@example.net", "t", "", ""}, "the message\n");
+  CHECK(spawner.report() ==
+        DeliveryReport{5, 'K',
+                       "[example.net]\n[s@example.org]\n[a@b@example.net]\n" + std::to_string(qmailr.uid) +
+                           "\n" + std::to_string(qmailr.gid) + "\nthe message\n"});
+  home.script("qmail-remote", "printf 'hno such user\\n\\000Kaccepted\\000'\n");
+  CHECK(spawner.deliver("a@h") == "Dno such user\n");
+  home.script("qmail-remote", "printf 'sbusy\\000ZGiving up.\\000'\n");
+  CHECK(spawner.deliver("a@h") == "ZbusyGiving up.");
+  home.script("qmail-remote", "kill -9 $$\n");
+  CHECK(spawner.deliver("a@h") == "Zqmail-remote crashed.\n");
+  home.script("qmail-remote", "exit 0\n");
+  CHECK(spawner.deliver("a@h") == "Zqmail-remote produced no output.\n");
+  CHECK(spawner.deliver("nohost") == "DSorry, address must include host name. (#5.1.3)\n");
+  unlink(home.path("bin/qmail-remote").c_str());
+  CHECK(spawner.deliver("a@h") == "ZUnable to run qmail-remote. (#4.3.0)\n");
+  CHECK(*read_file("/proc/" + std::to_string(spawner.pid()) + "/status", 10000) != "");
+  CHECK(read_file("/proc/" + std::to_string(spawner.pid()) + "/status", 10000)
+            ->find("Uid:\t" + std::to_string(qmailr.uid) + "\t" + std::to_string(qmailr.uid)) !=
+        std::string::npos);
+  CHECK(spawner.close() == 0);
+}
