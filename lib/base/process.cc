@@ -3,15 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <memory>
+#include <charconv>
+#include <string_view>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
@@ -21,54 +21,78 @@ namespace hato {
 
 namespace {
 
-struct CloseFile {
-  void operator()(FILE* file) const { fclose(file); }
-};
-using File = std::unique_ptr<FILE, CloseFile>;
+constexpr std::size_t entry_limit = 65536;  // a longer line is no daemon's and is passed over
 
-File open_database(const char* path) {
-  File file(fopen(path, "re"));
-  if (!file) throw_errno(std::string("open ") + path);
-  return file;
+// Gives each line's fields to `match` until it returns true. Read block by block and no further than needed:
+// glibc's fgetpwent_r costs an lseek or two for each line, and every SMTP session comes this way.
+template <typename Match>
+void find_entry(const char* path, Match match) {
+  Fd fd = open_file(path, O_RDONLY);
+  char space[8192];
+  std::string rest;
+  std::vector<std::string_view> fields;
+  for (bool too_long = false;;) {
+    const ssize_t n = ::read(fd.get(), space, sizeof space);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_errno(std::string("read ") + path);
+    rest.append(space, static_cast<std::size_t>(n));
+    if (n == 0 && !rest.empty()) rest += '\n';
+    std::size_t start = 0;
+    for (std::size_t end; (end = rest.find('\n', start)) != std::string::npos; start = end + 1) {
+      fields.clear();
+      std::string_view line = std::string_view(rest).substr(start, end - start);
+      for (;;) {
+        const std::size_t colon = line.find(':');
+        fields.push_back(line.substr(0, colon));
+        if (colon == std::string_view::npos) break;
+        line.remove_prefix(colon + 1);
+      }
+      if (!std::exchange(too_long, false) && match(fields)) return;
+    }
+    rest.erase(0, start);
+    if (rest.size() > entry_limit) rest.clear(), too_long = true;
+    if (n == 0) return;
+  }
+}
+
+std::optional<unsigned> parse_number(std::string_view text) {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
 }
 
 template <typename Match>
 std::optional<User> find_user(Match match) {
-  File file = open_database("/etc/passwd");
-  char space[4096];
-  passwd entry;
-  passwd* found = nullptr;
-  for (;;) {
-    const int error = fgetpwent_r(file.get(), &entry, space, sizeof space, &found);
-    if (error == ENOENT) return std::nullopt;
-    if (error == ERANGE) continue;  // an entry too long for a daemon's: not the one
-    if (error != 0) throw SystemError("read /etc/passwd", error);
-    if (match(entry)) return User{entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, entry.pw_shell};
-  }
+  std::optional<User> user;
+  find_entry("/etc/passwd", [&](const std::vector<std::string_view>& fields) {
+    if (fields.size() < 7) return false;
+    const std::optional<unsigned> uid = parse_number(fields[2]), gid = parse_number(fields[3]);
+    if (!uid || !gid || !match(fields[0], *uid)) return false;
+    user = User{std::string(fields[0]), *uid, *gid, std::string(fields[5]), std::string(fields[6])};
+    return true;
+  });
+  return user;
 }
 
 }  // namespace
 
 std::optional<User> passwd_user(const std::string& name) {
-  return find_user([&](const passwd& p) { return name == p.pw_name; });
+  return find_user([&](std::string_view its_name, uid_t) { return name == its_name; });
 }
 
 std::optional<User> passwd_user(uid_t uid) {
-  return find_user([&](const passwd& p) { return uid == p.pw_uid; });
+  return find_user([&](std::string_view, uid_t its_uid) { return uid == its_uid; });
 }
 
 std::optional<gid_t> group_id(const std::string& name) {
-  File file = open_database("/etc/group");
-  char space[16384];
-  group entry;
-  group* found = nullptr;
-  for (;;) {
-    const int error = fgetgrent_r(file.get(), &entry, space, sizeof space, &found);
-    if (error == ENOENT) return std::nullopt;
-    if (error == ERANGE) continue;
-    if (error != 0) throw SystemError("read /etc/group", error);
-    if (name == entry.gr_name) return entry.gr_gid;
-  }
+  std::optional<gid_t> gid;
+  find_entry("/etc/group", [&](const std::vector<std::string_view>& fields) {
+    if (fields.size() < 4 || fields[0] != name) return false;
+    gid = parse_number(fields[2]);
+    return gid.has_value();
+  });
+  return gid;
 }
 
 bool drop_root_to(const std::string& name) {

@@ -18,7 +18,7 @@ struct User {
   std::string shell;
 };
 
-// Looks a daemon's user up in /etc/passwd itself (fgetpwent: no NSS, so static programs may). nullopt: no
+// Looks a daemon's user up in /etc/passwd itself (no NSS, so static programs may). nullopt: no
 // such user; throws SystemError when the file cannot be read. For customers use NSS in a program that links
 // it (LINK nss).
 std::optional<User> passwd_user(const std::string& name);
