@@ -85,7 +85,7 @@ endef
 $(foreach t,$(TABLE),$(eval $(call program,$(subst :, ,$t))))
 
 # --- installing ---------------------------------------------------------------------------------------------------
-.PHONY: deps check-deps install install-sendmail instcheck
+.PHONY: deps check-deps install install-sendmail install-systemd instcheck
 deps:
 	@sh admin/deps.sh build
 check-deps:
@@ -95,6 +95,11 @@ install: all
 # The system's own sendmail becomes hato's: on request only. What was there is kept as sendmail.before-hato.
 install-sendmail:
 	@DESTDIR='$(DESTDIR)' sh admin/install-sendmail.sh '$(HOMEDIR)'
+# Units for systemd, with HOME put in; enabling them is left to the operator (INSTALL).
+UNITS ?= /etc/systemd/system
+install-systemd:
+	mkdir -p '$(DESTDIR)$(UNITS)'
+	for unit in admin/systemd/*; do sed 's|@HOME@|$(HOMEDIR)|g' "$$unit" >'$(DESTDIR)$(UNITS)'/"$${unit##*/}" || exit 1; done
 instcheck:
 	@sh admin/instcheck.sh '$(HOMEDIR)'
 
