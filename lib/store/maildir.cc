@@ -1,5 +1,6 @@
 #include "lib/store/maildir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,6 +8,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <thread>
 
@@ -147,6 +149,21 @@ void make_maildir(const std::string& directory) {
     const std::string path = directory + part;
     if (mkdir(path.c_str(), 0700) != 0) throw_errno("mkdir " + path);
   }
+}
+
+void clean_maildir(const std::string& directory, std::int64_t now) {
+  const std::string tmp = directory + "/tmp";
+  DIR* const listing = opendir(tmp.c_str());
+  if (listing == nullptr) return;
+  while (const dirent* entry = readdir(listing)) {
+    if (entry->d_name[0] == '.') continue;
+    struct stat status;
+    if (fstatat(dirfd(listing), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    const std::int64_t touched = std::max({status.st_atime, status.st_mtime, status.st_ctime});
+    if (now > touched + std::chrono::seconds(maildir_stale_after).count())
+      unlinkat(dirfd(listing), entry->d_name, 0);
+  }
+  closedir(listing);
 }
 
 }  // namespace hato

@@ -41,4 +41,8 @@ std::string deliver_to_maildir(const std::string& directory, std::string_view he
 // Makes directory, tmp, new and cur, mode 0700. Throws SystemError ("mkdir NAME: ...").
 void make_maildir(const std::string& directory);
 
+// A reader's duty: removes what nobody has touched in tmp/ for 36 hours. Any failure is ignored.
+constexpr std::chrono::hours maildir_stale_after{36};
+void clean_maildir(const std::string& directory, std::int64_t now_seconds);
+
 }  // namespace hato
