@@ -14,7 +14,6 @@
 #include <filesystem>
 
 #include "lib/base/clock.h"
-#include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/io.h"
 
@@ -52,10 +51,6 @@ constexpr int parking = 100;  // descriptors are moved up here first, so that no
 
 }  // namespace
 
-std::string installed(const std::string& name) {
-  return std::string(conf::home) + "/bin/" + name;
-}
-
 Child::Child(const std::vector<std::string>& args, const std::map<int, int>& descriptors,
              const StartOptions& options) {
   pid_ = fork();
@@ -88,7 +83,7 @@ int Child::exit_code(int seconds) {
   return status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-std::string read_until(int fd, const std::string& end, int seconds) {
+std::string read_up_to(int fd, const std::string& end, int seconds) {
   std::string all;
   const Deadline deadline = Deadline::in_seconds(seconds);
   char space[65536];
@@ -102,7 +97,7 @@ std::string read_until(int fd, const std::string& end, int seconds) {
 }
 
 std::string read_to_end(int fd, int seconds) {
-  return read_until(fd, "", seconds);
+  return read_up_to(fd, "", seconds);
 }
 
 void send(int fd, const std::string& data) {

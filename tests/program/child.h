@@ -9,11 +9,9 @@
 #include <vector>
 
 #include "lib/base/fd.h"
+#include "tests/program/process.h"  // installed()
 
 namespace hato::test {
-
-// The path of a program of the installation that the tests were linked for.
-std::string installed(const std::string& name);
 
 struct StartOptions {
   std::string directory = "/";
@@ -45,7 +43,7 @@ class Child {
 };
 
 // What comes from fd until `end` is seen in it, the input ends or time is over.
-std::string read_until(int fd, const std::string& end, int seconds = 10);
+std::string read_up_to(int fd, const std::string& end, int seconds = 10);
 std::string read_to_end(int fd, int seconds = 20);
 void send(int fd, const std::string& data);
 

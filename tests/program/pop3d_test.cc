@@ -53,7 +53,7 @@ struct Pop3 {
     send(client.first.get(), commands);
     return read_to_end(client.first.get());
   }
-  std::string line() { return read_until(client.first.get(), "\n"); }
+  std::string line() { return read_up_to(client.first.get(), "\n"); }
   std::string ask(const std::string& command) {
     send(client.first.get(), command + "\r\n");
     return line();
@@ -210,7 +210,7 @@ TEST_CASE("qmail-popup, checkpassword and qmail-pop3d in a row", "[pop3d]") {
       {installed("qmail-popup"), "pop.test", installed("checkpassword"), installed("qmail-pop3d"), "Maildir"},
       {{0, client.second.get()}, {1, client.second.get()}});
   client.second.reset();
-  read_until(client.first.get(), "\n");
+  read_up_to(client.first.get(), "\n");
   send(client.first.get(),
        "USER " + account.name() + "\r\nPASS correct horse\r\nSTAT\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n");
   CHECK(read_to_end(client.first.get()) ==

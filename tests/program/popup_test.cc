@@ -43,7 +43,7 @@ struct Popup {
     args.insert(args.end(), subprogram.begin(), subprogram.end());
     return args;
   }
-  std::string line() { return read_until(client.first.get(), "\n"); }
+  std::string line() { return read_up_to(client.first.get(), "\n"); }
   void say(const std::string& text) { send(client.first.get(), text); }
   std::string rest() { return read_to_end(client.first.get()); }
 };
