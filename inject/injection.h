@@ -1,0 +1,27 @@
+// What qmail-inject and sendmail have in common: a message from the standard input gets its header put right
+// and goes into the queue, in this process, through the gate (or $QMAILQUEUE).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hato {
+
+struct Injection {
+  // Where the recipients come from (qmail-inject's -a, -h, -H; -A is one of the first two).
+  bool from_arguments = true;
+  bool from_header = false;
+  std::vector<std::string> recipients;  // raw addresses, perhaps incomplete; used when from_arguments
+  std::optional<std::string> sender;    // raw, perhaps incomplete; "" is the null sender
+  std::optional<std::string> name;      // the full name, in the place of $QMAILNAME and the others
+  // sendmail -f: From, when it is missing, is made of the sender, and the environment's names are not used.
+  bool from_is_sender = false;
+  bool print = false;  // qmail-inject -n: the message to the standard output, nothing into the queue
+};
+
+// Reads fd 0. Throws PermError when there is no recipient, an address holds a control character or is no
+// UTF-8, or the queue refuses; TempError when it is to be tried again.
+void inject(const Injection& injection);
+
+}  // namespace hato

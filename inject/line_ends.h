@@ -1,0 +1,21 @@
+// The line ends of a program's input made those of the queue: CR LF (and CR CR LF, as broken scripts write)
+// becomes LF, and a last line without an end gets one. A CR elsewhere stays.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace hato {
+
+class LineEnds {
+ public:
+  void feed(std::string_view input, std::string& out);  // appends to out
+  void finish(std::string& out);                        // the input has ended
+
+ private:
+  std::size_t held_ = 0;  // CRs that may belong to a line end
+  bool in_line_ = false;  // bytes were put out since the last LF
+};
+
+}  // namespace hato

@@ -1,0 +1,21 @@
+// Names in header fields: ASCII as RFC 5322 quoted strings and comments, other text as RFC 2047 encoded
+// words.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace hato {
+
+// UTF-8 text as encoded words in base64, each of at most 75 characters, folded between them; characters are
+// never split (RFC 2047 2 and 5).
+std::string encoded_words(std::string_view utf8);
+
+// A display name before <address>: ASCII in quotes, UTF-8 as encoded words, other bytes in quotes as they
+// are. Control characters become spaces.
+std::string display_name(std::string_view name);
+
+// The inside of a comment: parentheses and backslashes escaped, UTF-8 as encoded words.
+std::string comment_text(std::string_view text);
+
+}  // namespace hato
