@@ -13,6 +13,8 @@ struct Row {
   const char* name;
   const char* text;
   const char* status;  // RFC 3463; for texts that do not say it themselves
+  // Sent as it stands also after EHLO: the providers' scripts know the whole line. Its code is at its end.
+  bool verbatim = false;
 };
 
 constexpr Row table[] = {
@@ -62,11 +64,11 @@ constexpr Row table[] = {
     {Reply::badmailfrom, "badmailfrom", "553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)",
      "5.7.1"},
     {Reply::rcpthosts, "rcpthosts", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)",
-     "5.7.1"},
+     "5.7.1", true},
     {Reply::too_many_recipients, "toomanyrcpts",
      "452 that is all the recipients i take for one message; send to the rest again (#4.5.3)", "4.5.3"},
     {Reply::databytes, "databytes", "552 sorry, that message size exceeds my databytes limit (#5.3.4)",
-     "5.3.4"},
+     "5.3.4", true},
     {Reply::hops, "hops", "554 too many hops, this message is looping (#5.4.6)", "5.4.6"},
     {Reply::stray_line_ends, "strayends",
      "554 this message has a CR or LF alone; end each line with CR and LF together (#5.6.0)", "5.6.0"},
@@ -160,9 +162,8 @@ int Replies::code(Reply reply) const {
 std::string Replies::put_together(std::string_view code_and_text, std::string_view status,
                                   std::string_view detail) const {
   const std::string_view own = status_in(code_and_text);
-  if (!own.empty()) status = own;
   std::string line(code_and_text.substr(0, 4));
-  if (enhanced_ && !status.empty()) line.append(status) += ' ';
+  if (enhanced_ && !status.empty()) line.append(own.empty() ? status : own) += ' ';
   line += code_and_text.substr(4);
   if (!detail.empty()) (line += ' ') += detail;
   return line += "\r\n";
@@ -173,7 +174,8 @@ std::string Replies::line(Reply reply) const {
 }
 
 std::string Replies::line(Reply reply, std::string_view detail) const {
-  return put_together(text(reply), row_of(reply).status, detail);
+  const Row& row = row_of(reply);
+  return put_together(text(reply), row.verbatim ? "" : row.status, detail);
 }
 
 bool Replies::override_queue(std::string_view digits, std::string_view text) {
@@ -198,6 +200,8 @@ std::string Replies::line_of_queue(int exit_code, const std::string& custom) con
     if (!is_printable(c)) c = '?';
   if (!begins_with_code(text) || text[0] != (permanent ? '5' : '4'))
     text.insert(0, permanent ? "554 " : "451 ");
+  for (const Row& row : table)
+    if (row.verbatim && text == row.text) return line(row.reply);
   return put_together(text, permanent ? "5.3.0" : "4.3.0", {});
 }
 
