@@ -9,9 +9,10 @@
 #include <vector>
 
 #include "lib/base/fd.h"
-#include "tests/program/process.h"  // installed()
 
 namespace hato::test {
+
+std::string installed(const std::string& name);  // tests/program/process.h
 
 struct StartOptions {
   std::string directory = "/";
