@@ -9,15 +9,10 @@
 #include <optional>
 #include <vector>
 
+#include "lib/mail/channel.h"
 #include "lib/store/queuefile.h"
 
 namespace hato {
-
-enum class Channel : unsigned { local = 0, remote = 1 };
-constexpr unsigned channels = 2;
-constexpr const char* channel_name(Channel channel) {
-  return channel == Channel::local ? "local" : "remote";
-}
 
 // Seconds; slot k of a channel lies (step * k)^2 after birth: local after 100 s, 400 s, 900 s, ..., remote
 // after 400 s, 1600 s, 3600 s, ...

@@ -1,4 +1,4 @@
-#include "qmail-send/router.h"
+#include "lib/mail/router.h"
 
 #include "lib/mail/domain.h"
 

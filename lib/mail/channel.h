@@ -1,0 +1,12 @@
+// The two ways out of the queue: qmail-send(8).
+#pragma once
+
+namespace hato {
+
+enum class Channel : unsigned { local = 0, remote = 1 };
+constexpr unsigned channels = 2;
+constexpr const char* channel_name(Channel channel) {
+  return channel == Channel::local ? "local" : "remote";
+}
+
+}  // namespace hato
