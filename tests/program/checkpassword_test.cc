@@ -19,12 +19,12 @@ using namespace std::string_literals;
 
 namespace {
 
-struct Outcome {
+struct CheckOutcome {
   int exit_code;
   std::string output;
 };
 
-Outcome check(const std::string& data, std::vector<std::string> program, const StartOptions& options = {}) {
+CheckOutcome check(const std::string& data, std::vector<std::string> program, const StartOptions& options = {}) {
   FdPair credentials = make_pipe(), out = make_pipe();
   write_all(credentials.second.get(), data, "pipe");
   credentials.second.reset();
@@ -39,7 +39,7 @@ std::string credentials(const std::string& login, const std::string& password) {
   return login + '\0' + password + "\0<1.2@h>\0"s;
 }
 
-Outcome log_in(const std::string& login, const std::string& password) {
+CheckOutcome log_in(const std::string& login, const std::string& password) {
   return check(credentials(login, password), {"/bin/echo", "in"});
 }
 
@@ -47,7 +47,7 @@ Outcome log_in(const std::string& login, const std::string& password) {
 
 TEST_CASE("checkpassword becomes the user and runs the program", "[checkpassword]") {
   const Account account("correct horse");
-  const Outcome outcome = check(
+  const CheckOutcome outcome = check(
       credentials(account.name(), "correct horse"),
       {"/bin/sh", "-c", "id -u; id -G; pwd; echo $USER $HOME $SHELL; test -e /proc/$$/fd/3 || echo closed"});
   CHECK(outcome.exit_code == 0);
