@@ -1,0 +1,138 @@
+#include "lib/store/tcpto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "lib/base/byte_order.h"
+#include "lib/base/error.h"
+
+namespace hato {
+
+namespace {
+
+constexpr std::size_t record_size = 32;
+constexpr std::string_view magic = "hto1";
+constexpr unsigned max_timeouts = 10;
+
+class Lock {
+ public:
+  explicit Lock(int fd) : fd_(flock(fd, LOCK_EX) == 0 ? fd : -1) {}
+  ~Lock() {
+    if (fd_ >= 0) flock(fd_, LOCK_UN);
+  }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+ private:
+  int fd_;
+};
+
+std::string encode(const TcptoEntry& entry) {
+  if (entry.timeouts == 0) return std::string(record_size, '\0');
+  std::string record(magic);
+  put_big<std::uint16_t>(record, entry.port);
+  put_big<std::uint8_t>(record, static_cast<std::uint8_t>(entry.timeouts));
+  put_big<std::uint8_t>(record, 0);
+  put_big<std::uint64_t>(record, static_cast<std::uint64_t>(entry.when));
+  record.append(reinterpret_cast<const char*>(entry.address.bytes().data()), 16);
+  return record;
+}
+
+// timeouts is 0 for a free record.
+TcptoEntry decode(std::string_view record) {
+  TcptoEntry entry;
+  if (!record.starts_with(magic)) return entry;
+  entry.port = get_big<std::uint16_t>(record, 4);
+  entry.timeouts = get_big<std::uint8_t>(record, 6);
+  entry.when = static_cast<std::int64_t>(get_big<std::uint64_t>(record, 8));
+  entry.address = IpAddress::v6(record.data() + 16);
+  return entry;
+}
+
+std::vector<TcptoEntry> read_table(int fd) {
+  char space[tcpto_records * record_size];
+  const ssize_t n = fd < 0 ? 0 : pread(fd, space, sizeof space, 0);
+  std::vector<TcptoEntry> table;
+  for (ssize_t at = 0; at + static_cast<ssize_t>(record_size) <= n; at += static_cast<ssize_t>(record_size))
+    table.push_back(decode({space + at, record_size}));
+  return table;
+}
+
+std::optional<std::size_t> find(const std::vector<TcptoEntry>& table, const IpAddress& address,
+                                std::uint16_t port) {
+  const auto found = std::find_if(table.begin(), table.end(), [&](const TcptoEntry& entry) {
+    return entry.timeouts > 0 && entry.address == address && entry.port == port;
+  });
+  if (found == table.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - table.begin());
+}
+
+// Where a new entry goes: a free record, a new one at the end, or in place of the one that matters least (few
+// timeouts, long ago).
+std::size_t place_for_new(const std::vector<TcptoEntry>& table) {
+  const auto worth = [](const TcptoEntry& entry) {
+    return entry.timeouts == 0 ? INT64_MIN : entry.when + static_cast<std::int64_t>(entry.timeouts) * 1024;
+  };
+  const auto least = std::min_element(table.begin(), table.end(),
+                                      [&](const auto& a, const auto& b) { return worth(a) < worth(b); });
+  if (table.size() < tcpto_records && (least == table.end() || least->timeouts > 0)) return table.size();
+  return static_cast<std::size_t>(least - table.begin());
+}
+
+void write_record(int fd, std::size_t index, const TcptoEntry& entry) {
+  const std::string record = encode(entry);
+  // A table that cannot be written is a table nobody learns from; mail goes on.
+  if (pwrite(fd, record.data(), record.size(), static_cast<off_t>(index * record_size)) < 0) return;
+}
+
+}  // namespace
+
+Tcpto::Tcpto(const std::string& home) : fd_(try_open(path(home), O_RDWR)) {
+  if (!fd_ && (errno == EACCES || errno == EROFS)) fd_ = try_open(path(home), O_RDONLY);
+}
+
+bool Tcpto::dead(const IpAddress& address, std::uint16_t port, std::int64_t now, unsigned spread) const {
+  const std::vector<TcptoEntry> table = read_table(fd_.get());
+  const std::optional<std::size_t> at = find(table, address, port);
+  if (!at || table[*at].timeouts < tcpto_dead_count) return false;
+  const std::int64_t age = now - table[*at].when;
+  return age >= 0 && age < tcpto_dead_seconds + static_cast<std::int64_t>(spread & 31U) * tcpto_spread;
+}
+
+void Tcpto::timed_out(const IpAddress& address, std::uint16_t port, std::int64_t now) {
+  if (!fd_) return;
+  const Lock lock(fd_.get());
+  const std::vector<TcptoEntry> table = read_table(fd_.get());
+  const std::optional<std::size_t> at = find(table, address, port);
+  TcptoEntry entry{address, port, 1, now};
+  if (at) {
+    const std::int64_t age = now - table[*at].when;
+    if (age >= 0 && age < tcpto_same_event) return;
+    entry.timeouts = std::min(table[*at].timeouts + 1, max_timeouts);
+  }
+  write_record(fd_.get(), at ? *at : place_for_new(table), entry);
+}
+
+void Tcpto::answered(const IpAddress& address, std::uint16_t port) {
+  if (!find(read_table(fd_.get()), address, port)) return;
+  const Lock lock(fd_.get());
+  if (const auto at = find(read_table(fd_.get()), address, port)) write_record(fd_.get(), *at, TcptoEntry{});
+}
+
+std::vector<TcptoEntry> Tcpto::entries() const {
+  std::vector<TcptoEntry> table = read_table(fd_.get());
+  std::erase_if(table, [](const TcptoEntry& entry) { return entry.timeouts == 0; });
+  return table;
+}
+
+void Tcpto::clear() {
+  const Lock lock(fd_.get());
+  if (ftruncate(fd_.get(), 0) != 0) throw_errno("truncate queue/lock/tcpto");
+}
+
+}  // namespace hato

@@ -1,0 +1,76 @@
+#include "remote/connection.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/io.h"
+
+namespace hato {
+
+namespace {
+
+constexpr std::size_t read_size = 4096;
+
+using Why = ConnectionLost::Why;
+
+}  // namespace
+
+Connection::Connection(Fd fd, const Endpoint& peer, std::int64_t timeout_seconds)
+    : fd_(std::move(fd)), peer_(peer), timeout_seconds_(timeout_seconds) {}
+
+std::size_t Connection::transport_write(std::string_view data, Deadline deadline) {
+  for (;;) {
+    const ssize_t n = send(fd_.get(), data.data(), data.size(), MSG_NOSIGNAL);
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno != EAGAIN && errno != EINTR) throw ConnectionLost(Why::closed, errno_text(errno));
+    if (!wait_writable(fd_.get(), deadline)) throw ConnectionLost(Why::timed_out, "timed out");
+  }
+}
+
+std::size_t Connection::transport_read(char* space, std::size_t size, Deadline deadline) {
+  for (;;) {
+    // Replies take a while: asking first and waiting then would mostly be one call more.
+    if (!wait_readable(fd_.get(), deadline)) throw ConnectionLost(Why::timed_out, "timed out");
+    const ssize_t n = recv(fd_.get(), space, size, 0);
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno != EAGAIN && errno != EINTR) throw ConnectionLost(Why::closed, errno_text(errno));
+  }
+}
+
+void Connection::flush() {
+  std::string_view rest = out_;
+  while (!rest.empty())
+    rest.remove_prefix(transport_write(rest, Deadline::in_seconds(timeout_seconds_)));
+  out_.clear();
+}
+
+SmtpReply Connection::receive(Deadline deadline) {
+  SmtpReplyParser parser;
+  for (;;) {
+    in_.erase(0, parser.feed(in_));
+    if (parser.state() == SmtpReplyParser::State::done) return parser.reply();
+    if (parser.state() == SmtpReplyParser::State::malformed)
+      throw ConnectionLost(Why::protocol, "what it says is not SMTP: " + parser.reply().text.substr(0, 200));
+    char space[read_size];
+    const std::size_t n = transport_read(space, sizeof space, deadline);
+    if (n == 0) throw ConnectionLost(Why::closed, "closed by the other side");
+    in_.assign(space, n);
+  }
+}
+
+SmtpReply Connection::read_reply() {
+  flush();
+  return receive(Deadline::in_seconds(timeout_seconds_));
+}
+
+std::optional<SmtpReply> Connection::last_words(std::int64_t seconds) {
+  out_.clear();
+  try {
+    return receive(Deadline::in_seconds(seconds));
+  } catch (const ConnectionLost&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace hato

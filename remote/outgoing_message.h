@@ -1,0 +1,72 @@
+// The message that is to be sent, and its form on the wire.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace hato {
+
+// Makes the wire form of a message with LF line ends (RFC 5321 sections 2.3.8 and 4.5.2), piece by piece:
+//   LF, and CR LF           -> CR LF
+//   CR anywhere else        -> one space: a bare CR is never sent, and the text around it stays apart
+//   "." at a line's start   -> ".."
+//   an end without LF       -> a final CR LF
+// Everything else goes through as it is: 8-bit, NUL, long lines. Pure.
+class WireEncoder {
+ public:
+  void encode(std::string_view piece, std::string& out);
+  void finish(std::string& out);  // the final line end where it is missing; not the dot
+
+ private:
+  void put_line_part(std::string_view part, std::string& out);
+
+  bool at_line_start_ = true;
+  bool pending_cr_ = false;
+};
+
+// Reads the message from its first byte (where the descriptor stands when this is made) to its end. A small one
+// is read once and kept; a large one in a file is looked through once and read again for sending; one in a pipe
+// that is larger than message_kept is not looked through at all.
+constexpr std::size_t message_piece = 64U << 10;
+constexpr std::size_t message_kept = message_piece;
+
+class OutgoingMessage {
+ public:
+  // Throws SystemError when it cannot be read.
+  explicit OutgoingMessage(int fd);
+
+  // What the size is on the wire without dot stuffing (RFC 1870 section 5); 0: not known before sending.
+  std::uint64_t wire_size() const { return wire_size_; }
+  // Has it a byte above 127? True when that is not known.
+  bool eight_bit() const { return eight_bit_; }
+
+  // Appends the next piece in wire form; false when there was none, after the final line end. Start over with
+  // rewind(), which a pipe that is larger than message_kept cannot: then it returns false.
+  bool next(std::string& out);
+  bool rewind();
+
+ private:
+  void read_whole(std::size_t size, bool size_known);
+  std::size_t read_piece(char* space, std::size_t size);
+  void look_through(std::string_view piece);
+
+  int fd_;
+  off_t start_ = -1;  // -1: no file
+  off_t at_ = 0;
+  std::string kept_;         // the whole message when whole_, else what was read from a pipe already
+  std::unique_ptr<char[]> space_;
+  bool whole_ = false;
+  bool kept_sent_ = false;
+  bool begun_ = false;
+  bool finished_ = false;
+  WireEncoder encoder_;
+  std::uint64_t wire_size_ = 0;
+  bool eight_bit_ = false;
+  char last_ = '\n';
+};
+
+}  // namespace hato

@@ -1,0 +1,25 @@
+// What the control files say to qmail-remote: read once, before sealing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "lib/net/dns.h"
+#include "lib/store/control.h"
+#include "remote/smtproutes.h"
+
+namespace hato {
+
+struct RemoteSettings {
+  std::string helo_host;               // control/helohost, else me
+  std::int64_t timeout_connect = 60;   // seconds, for one address
+  std::int64_t timeout_remote = 1200;  // seconds, for one reply or one write
+  std::optional<SmtpRoute> route;      // of this host
+  ResolverConfig resolver;             // servers empty when this route needs no DNS
+
+  // Throws TempError: a file that cannot be read, no name to say hello with, a route that cannot be used.
+  static RemoteSettings read(const Control& control, std::string_view host);
+};
+
+}  // namespace hato

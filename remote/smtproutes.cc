@@ -1,0 +1,108 @@
+#include "remote/smtproutes.h"
+
+#include <charconv>
+
+#include "lib/base/ip.h"
+#include "lib/mail/domain.h"
+
+namespace hato {
+
+namespace {
+
+constexpr std::string_view blanks = " \t";
+
+struct Line {
+  std::string_view domain;
+  std::string_view route;
+};
+
+// A domain in brackets (user@[IPv6:2001:db8::1]) has colons of its own.
+std::optional<Line> split_line(std::string_view line) {
+  const std::size_t bracket = line.starts_with('[') ? line.find(']') : line.npos;
+  const std::size_t colon = line.find(':', bracket == line.npos ? 0 : bracket);
+  if (colon == line.npos) return std::nullopt;
+  return Line{line.substr(0, colon), line.substr(colon + 1)};
+}
+
+bool ascii(std::string_view text) {
+  for (const char c : text)
+    if (static_cast<unsigned char>(c) > 127) return false;
+  return true;
+}
+
+// host is canonical.
+bool fits(std::string_view domain, std::string_view host) {
+  if (domain.empty()) return true;
+  const bool below = domain[0] == '.';
+  if (below) domain.remove_prefix(1);
+  std::string canonical;
+  if (!ascii(domain)) {
+    canonical = canonical_domain(domain);
+    domain = canonical;
+  }
+  if (!below) return equal_ignoring_case(domain, host);
+  if (host.size() <= domain.size()) return false;
+  const std::size_t start = host.size() - domain.size();
+  return host[start - 1] == '.' && equal_ignoring_case(host.substr(start), domain);
+}
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size() || port == 0) return std::nullopt;
+  return port;
+}
+
+}  // namespace
+
+SmtpRoute parse_smtp_route(std::string_view text) {
+  SmtpRoute route;
+  const std::size_t end = std::min(text.find_first_of(blanks), text.size());
+  std::string_view rest = text.substr(end);
+  text = text.substr(0, end);
+  for (;;) {
+    const std::size_t start = rest.find_first_not_of(blanks);
+    if (start == rest.npos) break;
+    rest.remove_prefix(start);
+    const std::string_view word = rest.substr(0, rest.find_first_of(blanks));
+    route.words.emplace_back(word);
+    rest.remove_prefix(word.size());
+  }
+
+  const std::size_t bracket = text.starts_with('[') ? text.find(']') : text.npos;
+  const std::size_t colon = text.find(':', bracket == text.npos ? 0 : bracket);
+  std::string_view relay = text.substr(0, colon);
+  if (colon != text.npos) {
+    const std::optional<std::uint16_t> port = parse_port(text.substr(colon + 1));
+    if (port)
+      route.port = *port;
+    else
+      route.problem = "\"" + std::string(text.substr(colon + 1)) + "\" is not a port";
+  }
+  if (relay.starts_with('[')) {
+    const std::optional<IpAddress> address = IpAddress::parse_literal(relay);
+    if (address)
+      route.relay = address->text();
+    else
+      route.problem = "\"" + std::string(relay) + "\" is not an address";
+  } else {
+    route.relay = relay;
+  }
+  if (!route.words.empty() && route.problem.empty())
+    route.problem = "I don't know the word \"" + route.words[0] + "\"";
+  return route;
+}
+
+std::optional<SmtpRoute> find_smtp_route(const std::vector<std::string>& lines, std::string_view host) {
+  const std::string wanted = canonical_domain(host);
+  std::optional<Line> best;
+  for (const std::string& text : lines) {
+    const std::optional<Line> line = split_line(text);
+    if (!line || !fits(line->domain, wanted)) continue;
+    if (!best || line->domain.size() >= best->domain.size()) best = line;
+  }
+  if (!best) return std::nullopt;
+  return parse_smtp_route(best->route);
+}
+
+}  // namespace hato
