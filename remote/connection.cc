@@ -40,8 +40,7 @@ std::size_t Connection::transport_read(char* space, std::size_t size, Deadline d
 
 void Connection::flush() {
   std::string_view rest = out_;
-  while (!rest.empty())
-    rest.remove_prefix(transport_write(rest, Deadline::in_seconds(timeout_seconds_)));
+  while (!rest.empty()) rest.remove_prefix(transport_write(rest, Deadline::in_seconds(timeout_seconds_)));
   out_.clear();
 }
 

@@ -1,7 +1,7 @@
 // One connection to an SMTP server: buffered writing, reading of replies, a limit of time for each.
 //
-// All bytes go through transport_read and transport_write, and only there does it show that they are clear text:
-// TLS goes under these two.
+// All bytes go through transport_read and transport_write, and only there does it show that they are clear
+// text: TLS goes under these two.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@
 
 namespace hato {
 
-// The connection is of no use any more: closed, reset, timed out, or the server spoke something that is not SMTP.
+// The connection is of no use any more: closed, reset, timed out, or the server spoke something that is not
+// SMTP.
 class ConnectionLost : public TempError {
  public:
   enum class Why { closed, timed_out, protocol };
@@ -43,8 +44,8 @@ class Connection {
   void flush();
   // Flushes, then reads one whole reply. Throws ConnectionLost.
   SmtpReply read_reply();
-  // A reply that is there or comes within the time, when the sending side is broken already: servers that refuse
-  // a message in the middle say why before they close. nullopt when there is none.
+  // A reply that is there or comes within the time, when the sending side is broken already: servers that
+  // refuse a message in the middle say why before they close. nullopt when there is none.
   std::optional<SmtpReply> last_words(std::int64_t seconds);
   void close() { fd_.reset(); }
   bool open() const { return static_cast<bool>(fd_); }

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "lib/base/clock.h"
 #include "lib/mail/address.h"
 #include "lib/mail/domain.h"
@@ -53,7 +55,19 @@ bool said_goodbye(const SmtpTransaction& transaction) {
   return !transaction.recipients.empty() && transaction.recipients.back().code == closing;
 }
 
+bool is_sendable(std::string_view address) {
+  return std::none_of(address.begin(), address.end(),
+                      [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; });
+}
+
 }  // namespace
+
+std::optional<std::string> unsendable_address(const Envelope& envelope) {
+  if (!is_sendable(envelope.sender)) return envelope.sender;
+  for (const std::string& recipient : envelope.recipients)
+    if (!is_sendable(recipient)) return recipient;
+  return std::nullopt;
+}
 
 void Delivery::run(Exchangers& exchangers, Report& report) {
   std::optional<Target> target = exchangers.next();
@@ -87,11 +101,15 @@ bool Delivery::try_target(const Target& target, Report& report) {
     client.quit();
     return complete;
   } catch (const ConnectionLost& lost) {
-    std::string text = "ZConnected to " + ip + " but connection died. ";
+    std::string text = "Connected to " + ip + " but connection died. ";
     if (transaction.content_ended) text += "Possible duplicate! ";
     text += "(#4.4.2)\n";
-    if (lost.why() == ConnectionLost::Why::protocol) text += "The connection was given up: " + lost.text() + "\n";
-    text.erase(0, 1);
+    if (lost.why() == ConnectionLost::Why::protocol)
+      text += "The connection was given up: " + lost.text() + "\n";
+    if (!transaction.content_begun && refused(transaction)) {
+      report_transaction(transaction, ip, report);
+      return true;
+    }
     if (!transaction.content_begun) {
       last_failure_ = text;
       return false;
@@ -102,7 +120,15 @@ bool Delivery::try_target(const Target& target, Report& report) {
   }
 }
 
-bool Delivery::converse(SmtpClient& client, SmtpTransaction& transaction, const std::string& ip, Report& report) {
+// The server said what it thinks of this message before it went away.
+bool Delivery::refused(const SmtpTransaction& transaction) const {
+  if (said_goodbye(transaction)) return false;
+  if (transaction.mail.code != 0 && !transaction.mail.positive()) return true;
+  return transaction.recipients.size() == envelope_.recipients.size() && !transaction.any_accepted();
+}
+
+bool Delivery::converse(SmtpClient& client, SmtpTransaction& transaction, const std::string& ip,
+                        Report& report) {
   if (const SmtpReply greeting = client.greeting(); greeting.code != ready) {
     last_failure_ = "Connected to " + ip + " but greeting failed.\n" + remote_host_said(greeting);
     return false;
@@ -120,15 +146,16 @@ bool Delivery::converse(SmtpClient& client, SmtpTransaction& transaction, const 
   }
   const AddressedEnvelope addressed = address(envelope_, offered.smtputf8);
   if (!addressed.unsendable.empty()) {
-    report.message('D', "Connected to " + ip + " but it does not know internationalized addresses (SMTPUTF8) like " +
+    report.message('D', "Connected to " + ip +
+                            " but it does not know internationalized addresses (SMTPUTF8) like " +
                             addressed.unsendable + ". (#5.6.7)\n");
     return true;
   }
   client.send(addressed.envelope, message_, transaction, true);
   if (!transaction.content_begun && said_goodbye(transaction)) {
-    const SmtpReply& said = transaction.data.code == closing         ? transaction.data
-                            : transaction.recipients.empty()         ? transaction.mail
-                                                                     : transaction.recipients.back();
+    const SmtpReply& said = transaction.data.code == closing ? transaction.data
+                            : transaction.recipients.empty() ? transaction.mail
+                                                             : transaction.recipients.back();
     last_failure_ = "Connected to " + ip + " but it closed the session.\n" + remote_host_said(said);
     return false;
   }
@@ -149,8 +176,8 @@ void Delivery::report_recipients(const SmtpTransaction& transaction, const std::
 void Delivery::report_transaction(const SmtpTransaction& transaction, const std::string& ip, Report& report) {
   const auto letter = [](const SmtpReply& reply) { return reply.permanent() ? 'D' : 'Z'; };
   if (!transaction.mail.positive()) {
-    report.message(letter(transaction.mail), "Connected to " + ip + " but sender was rejected.\n" +
-                                                 remote_host_said(transaction.mail));
+    report.message(letter(transaction.mail),
+                   "Connected to " + ip + " but sender was rejected.\n" + remote_host_said(transaction.mail));
     return;
   }
   report_recipients(transaction, ip, report);

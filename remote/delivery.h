@@ -1,8 +1,9 @@
 // One delivery: tries a host's addresses until one of them has answered for the message, and reports.
 //
-// The next address is tried after one that cannot be reached, closes, times out, greets with anything but 220,
-// does not like our hello, or says 421 or goes away before the message was begun. Any other answer is an answer for
-// the message (RFC 5321 sections 3.8 and 5.1). Once content has gone out no other address is tried.
+// The next address is tried after one that cannot be reached, closes, times out, greets with anything but
+// 220, does not like our hello, or says 421 or goes away before the message was begun. Any other answer is an
+// answer for the message (RFC 5321 sections 3.8 and 5.1). Once content has gone out no other address is
+// tried.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,9 @@ struct Envelope {
   std::vector<std::string> recipients;  // raw
 };
 
+// An address with a control character in it, which would be a command of its own; nullopt: all are fine.
+std::optional<std::string> unsendable_address(const Envelope& envelope);
+
 class Delivery {
  public:
   Delivery(const RemoteSettings& settings, Tcpto& tcpto, OutgoingMessage& message, const Envelope& envelope)
@@ -36,6 +40,7 @@ class Delivery {
  private:
   bool try_target(const Target& target, Report& report);
   bool converse(SmtpClient& client, SmtpTransaction& transaction, const std::string& ip, Report& report);
+  bool refused(const SmtpTransaction& transaction) const;
   void report_transaction(const SmtpTransaction& transaction, const std::string& ip, Report& report);
   void report_recipients(const SmtpTransaction& transaction, const std::string& ip, Report& report);
 

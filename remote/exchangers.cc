@@ -46,7 +46,8 @@ void sort_exchangers(std::vector<MxRecord>& records) {
                    [](const MxRecord& a, const MxRecord& b) { return a.preference < b.preference; });
 }
 
-Exchangers Exchangers::of_domain(const std::string& domain, const Resolver& resolver, const OwnAddresses* own) {
+Exchangers Exchangers::of_domain(const std::string& domain, const Resolver& resolver,
+                                 const OwnAddresses* own) {
   Exchangers exchangers(resolver, own);
   const bool bracketed = domain.starts_with('[');
   // A bare address is no domain, but qmail takes it for one and so do its users' old address books.

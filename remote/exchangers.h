@@ -1,8 +1,9 @@
 // Which addresses to try for a host, in which order: RFC 5321 section 5.1, RFC 7505 (null MX).
 //
-// Addresses come one preference at a time, so the hosts of the next are looked up only when those before could not
-// be used. Equal preferences are shuffled; a host's IPv6 addresses come before its IPv4 ones. A preference that one
-// of our own addresses has ends the list: it and all worse ones would send the message round in a circle.
+// Addresses come one preference at a time, so the hosts of the next are looked up only when those before
+// could not be used. Equal preferences are shuffled; a host's IPv6 addresses come before its IPv4 ones. A
+// preference that one of our own addresses has ends the list: it and all worse ones would send the message
+// round in a circle.
 #pragma once
 
 #include <cstdint>

@@ -28,9 +28,9 @@ class WireEncoder {
   bool pending_cr_ = false;
 };
 
-// Reads the message from its first byte (where the descriptor stands when this is made) to its end. A small one
-// is read once and kept; a large one in a file is looked through once and read again for sending; one in a pipe
-// that is larger than message_kept is not looked through at all.
+// Reads the message from its first byte (where the descriptor stands when this is made) to its end. A small
+// one is read once and kept; a large one in a file is looked through once and read again for sending; one in
+// a pipe that is larger than message_kept is not looked through at all.
 constexpr std::size_t message_piece = 64U << 10;
 constexpr std::size_t message_kept = message_piece;
 
@@ -57,7 +57,7 @@ class OutgoingMessage {
   int fd_;
   off_t start_ = -1;  // -1: no file
   off_t at_ = 0;
-  std::string kept_;         // the whole message when whole_, else what was read from a pipe already
+  std::string kept_;  // the whole message when whole_, else what was read from a pipe already
   std::unique_ptr<char[]> space_;
   bool whole_ = false;
   bool kept_sent_ = false;

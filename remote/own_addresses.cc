@@ -53,7 +53,8 @@ OwnAddresses OwnAddresses::of_this_host() {
   request.header.nlmsg_type = RTM_GETADDR;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.body.ifa_family = AF_UNSPEC;
-  if (send(fd.get(), &request, sizeof request, 0) < 0) throw_errno("ask the kernel for this host's addresses");
+  if (send(fd.get(), &request, sizeof request, 0) < 0)
+    throw_errno("ask the kernel for this host's addresses");
   std::vector<IpAddress> addresses;
   alignas(nlmsghdr) char space[answer_size];
   for (;;) {

@@ -9,8 +9,8 @@ namespace hato {
 
 class OwnAddresses {
  public:
-  // Asks the kernel (RTM_GETADDR over netlink) for the addresses of all interfaces. Call before sealing. Throws
-  // SystemError.
+  // Asks the kernel (RTM_GETADDR over netlink) for the addresses of all interfaces. Call before sealing.
+  // Throws SystemError.
   static OwnAddresses of_this_host();
   explicit OwnAddresses(std::vector<IpAddress> addresses) : addresses_(std::move(addresses)) {}
 

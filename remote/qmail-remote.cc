@@ -18,9 +18,13 @@ using namespace hato;
 constexpr int message_fd = 0;
 constexpr int report_fd = 1;
 
-void deliver(const std::string& host, const Envelope& envelope, Report& report) {
-  drop_root_to(conf::user_qmailr);
-  const RemoteSettings settings = RemoteSettings::read(Control(), host);
+// Temporary, with qmail's sentence and then what really happened.
+void report_trouble(Report& report, const char* sentence, const Error& e) {
+  report.message('Z', std::string(sentence) + "\n" + e.text() + ".\n");
+}
+
+void deliver(const RemoteSettings& settings, const std::string& host, const Envelope& envelope,
+             Report& report) {
   const bool routed = settings.route.has_value();
   const OwnAddresses own = routed ? OwnAddresses({}) : OwnAddresses::of_this_host();
   Tcpto tcpto(conf::home);
@@ -34,15 +38,30 @@ void deliver(const std::string& host, const Envelope& envelope, Report& report) 
   Delivery(settings, tcpto, message, envelope).run(exchangers, report);
 }
 
+void run(const std::string& host, const Envelope& envelope, Report& report) {
+  if (const std::optional<std::string> bad = unsendable_address(envelope))
+    return report.message('D',
+                          "Sorry, SMTP has no way to say the address " + printable(*bad) + ". (#5.1.3)\n");
+  drop_root_to(conf::user_qmailr);
+  std::optional<RemoteSettings> settings;
+  try {
+    settings = RemoteSettings::read(Control(), host);
+  } catch (const Error& e) {
+    return report_trouble(report, "Unable to read control files. (#4.3.0)", e);
+  }
+  deliver(*settings, host, envelope, report);
+}
+
 int body(int argc, char** argv) {
+  ignore_sigpipe();
   Report report;
   if (argc < 4) {
     report.message('D', "I (qmail-remote) was invoked improperly. (#5.3.5)\n");
   } else {
     try {
-      deliver(argv[1], Envelope{argv[2], {argv + 3, argv + argc}}, report);
+      run(argv[1], Envelope{argv[2], {argv + 3, argv + argc}}, report);
     } catch (const Error& e) {
-      report.message('Z', "System resources temporarily unavailable. (#4.3.0)\n" + e.text() + ".\n");
+      report_trouble(report, "System resources temporarily unavailable. (#4.3.0)", e);
     } catch (const std::bad_alloc&) {
       report.message('Z', "Out of memory. (#4.3.0)\n");
     }

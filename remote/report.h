@@ -1,7 +1,8 @@
 // What qmail-remote says on descriptor 1, and the words for it (qmail-remote(8), RESULTS).
 //
-// Reports are NUL-terminated and begin with a letter: r, h, s for a recipient (accepted, refused for good, refused
-// for now), then one K, Z or D for the message. Log analysers know qmail's sentences, so they are qmail's here.
+// Reports are NUL-terminated and begin with a letter: r, h, s for a recipient (accepted, refused for good,
+// refused for now), then one K, Z or D for the message. Log analysers know qmail's sentences, so they are
+// qmail's here.
 #pragma once
 
 #include <string>

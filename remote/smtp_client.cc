@@ -37,8 +37,7 @@ SmtpExtensions SmtpExtensions::parse(const SmtpReply& ehlo) {
     if (is("AUTH")) offered.auth = rest;
     if (is("SIZE")) {
       offered.size = true;
-      const auto [end, error] =
-          std::from_chars(rest.data(), rest.data() + rest.size(), offered.size_limit);
+      const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), offered.size_limit);
       if (error != std::errc()) offered.size_limit = 0;
     }
   }
@@ -132,15 +131,16 @@ void SmtpClient::send_content(OutgoingMessage& message, SmtpTransaction& transac
   transaction.message = connection_.read_reply();
 }
 
-void SmtpClient::send(const SmtpEnvelope& envelope, OutgoingMessage& message, SmtpTransaction& transaction, bool last) {
+void SmtpClient::send(const SmtpEnvelope& envelope, OutgoingMessage& message, SmtpTransaction& transaction,
+                      bool last) {
   const bool wanted = send_envelope(envelope, message, transaction);
   if (!wanted) return;
   if (transaction.mail.positive() && transaction.any_accepted()) {
     send_content(message, transaction, last);
     return;
   }
-  // RFC 2920 section 3.1: DATA was accepted although nobody is there to receive. With no recipient a lone dot ends
-  // it; after a refused MAIL with accepted recipients only hanging up surely delivers nothing.
+  // RFC 2920 section 3.1: DATA was accepted although nobody is there to receive. With no recipient a lone dot
+  // ends it; after a refused MAIL with accepted recipients only hanging up surely delivers nothing.
   if (transaction.any_accepted())
     connection_.close();
   else

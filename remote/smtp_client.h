@@ -1,6 +1,6 @@
 // The client's side of SMTP on one connection (RFC 5321; RFC 1870 SIZE, 2920 PIPELINING, 6152 8BITMIME, 6531
-// SMTPUTF8): greeting, hello, transactions, quit. Knows commands and replies; what a refusal means for a message
-// is delivery.h's.
+// SMTPUTF8): greeting, hello, transactions, quit. Knows commands and replies; what a refusal means for a
+// message is delivery.h's.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +67,8 @@ class SmtpClient {
   void quit();
 
  private:
-  bool send_envelope(const SmtpEnvelope& envelope, const OutgoingMessage& message, SmtpTransaction& transaction);
+  bool send_envelope(const SmtpEnvelope& envelope, const OutgoingMessage& message,
+                     SmtpTransaction& transaction);
   void send_content(OutgoingMessage& message, SmtpTransaction& transaction, bool last);
 
   Connection& connection_;

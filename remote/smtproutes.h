@@ -5,9 +5,9 @@
 //   :relay                everything else
 //   domain:               mail exchangers as usual; "domain::port" the same on another port
 //
-// The longest domain that fits wins; of equal ones the last. Domains are compared without regard to case, in U- or
-// A-label form. Words behind a blank say how to speak to the relay; this version knows none, and a route with a
-// word it does not know must not be used as if the word were not there.
+// The longest domain that fits wins; of equal ones the last. Domains are compared without regard to case, in
+// U- or A-label form. Words behind a blank say how to speak to the relay; this version knows none, and a
+// route with a word it does not know must not be used as if the word were not there.
 #pragma once
 
 #include <cstdint>

@@ -96,9 +96,10 @@ Tcpto::Tcpto(const std::string& home) : fd_(try_open(path(home), O_RDWR)) {
   if (!fd_ && (errno == EACCES || errno == EROFS)) fd_ = try_open(path(home), O_RDONLY);
 }
 
-bool Tcpto::dead(const IpAddress& address, std::uint16_t port, std::int64_t now, unsigned spread) const {
+bool Tcpto::dead(const IpAddress& address, std::uint16_t port, std::int64_t now, unsigned spread) {
   const std::vector<TcptoEntry> table = read_table(fd_.get());
   const std::optional<std::size_t> at = find(table, address, port);
+  listed_ = at.has_value();
   if (!at || table[*at].timeouts < tcpto_dead_count) return false;
   const std::int64_t age = now - table[*at].when;
   return age >= 0 && age < tcpto_dead_seconds + static_cast<std::int64_t>(spread & 31U) * tcpto_spread;
@@ -119,7 +120,7 @@ void Tcpto::timed_out(const IpAddress& address, std::uint16_t port, std::int64_t
 }
 
 void Tcpto::answered(const IpAddress& address, std::uint16_t port) {
-  if (!find(read_table(fd_.get()), address, port)) return;
+  if (!listed_) return;
   const Lock lock(fd_.get());
   if (const auto at = find(read_table(fd_.get()), address, port)) write_record(fd_.get(), *at, TcptoEntry{});
 }

@@ -1,0 +1,95 @@
+#include "remote/smtproutes.h"
+
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
+using namespace hato;
+
+TEST_CASE("smtproutes: what stands behind the domain", "[smtproutes]") {
+  struct Row {
+    const char* text;
+    const char* relay;
+    unsigned port;
+    std::vector<std::string> words;
+    bool usable;
+  };
+  const Row rows[] = {
+      {"firewall.af.mil", "firewall.af.mil", 25, {}, true},     // qmail-remote(8)
+      {"firewall.af.mil:26", "firewall.af.mil", 26, {}, true},  // qmail-remote(8)
+      {"", "", 25, {}, true},                                   // qmail-remote(8): MX as usual
+      {":2525", "", 2525, {}, true},                            // ours
+      {"192.0.2.1:587", "192.0.2.1", 587, {}, true},
+      {"[192.0.2.1]:587", "192.0.2.1", 587, {}, true},
+      {"[2001:db8::1]", "2001:db8::1", 25, {}, true},
+      {"[2001:db8::1]:587", "2001:db8::1", 587, {}, true},
+      {"[IPv6:2001:db8::1]:587", "2001:db8::1", 587, {}, true},
+      {"smart:587 starttls auth=x", "smart", 587, {"starttls", "auth=x"}, false},  // words: not yet
+      {"smart\t tls ", "smart", 25, {"tls"}, false},
+      {"smart:", "smart", 25, {}, false},
+      {"smart:0", "smart", 25, {}, false},
+      {"smart:65536", "smart", 25, {}, false},
+      {"smart:25x", "smart", 25, {}, false},
+      {"2001:db8::1", "2001", 25, {}, false},  // needs its brackets
+      {"[2001:db8::1", "", 25, {}, false},
+      {"[mx.example]", "", 25, {}, false},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.text);
+    const SmtpRoute route = parse_smtp_route(row.text);
+    CHECK(route.problem.empty() == row.usable);
+    CHECK(route.words == row.words);
+    if (!row.usable) continue;
+    CHECK(route.relay == row.relay);
+    CHECK(route.port == row.port);
+  }
+}
+
+TEST_CASE("smtproutes: which line", "[smtproutes]") {
+  const std::vector<std::string> lines = {"inside.af.mil:firewall.af.mil:26",
+                                          ".af.mil:",
+                                          ":heaven.af.mil",
+                                          "b.example:first",
+                                          "b.example:second",
+                                          ".deep.below.example:deep",
+                                          ".below.example:below",
+                                          "UPPER.example:upper",
+                                          "例え.example:jp",
+                                          ".日本.example:wild",
+                                          "[192.0.2.1]:literal",
+                                          "[IPv6:2001:db8::1]:literal6",
+                                          "no colon in this line"};
+  struct Row {
+    const char* host;
+    const char* relay;
+  };
+  const Row rows[] = {
+      {"inside.af.mil", "firewall.af.mil"},  // qmail-remote(8), and the next two
+      {"x.af.mil", ""},
+      {"af.mil", "heaven.af.mil"},
+      {"xaf.mil", "heaven.af.mil"},
+      {"INSIDE.AF.MIL", "firewall.af.mil"},
+      {"inside.af.mil.", "firewall.af.mil"},
+      {"b.example", "second"},  // qmail's constmap: the last of equal ones
+      {"x.below.example", "below"},
+      {"x.deep.below.example", "deep"},
+      {"deep.below.example", "below"},
+      {"upper.EXAMPLE", "upper"},
+      {"xn--r8jz45g.example", "jp"},
+      {"例え.example", "jp"},
+      {"a.xn--wgv71a.example", "wild"},
+      {"[192.0.2.1]", "literal"},
+      {"[ipv6:2001:db8::1]", "literal6"},
+      {"", "heaven.af.mil"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.host);
+    const auto route = find_smtp_route(lines, row.host);
+    REQUIRE(route);
+    CHECK(route->relay == row.relay);
+  }
+  CHECK_FALSE(find_smtp_route({"a.example:x"}, "b.example"));
+  CHECK_FALSE(find_smtp_route({}, "b.example"));
+}
