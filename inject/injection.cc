@@ -105,13 +105,6 @@ std::vector<std::string> recipients_of(const Injection& injection, const Outgoin
   return all;
 }
 
-[[noreturn]] void fail(const GateResult& result) {
-  const std::string report = result.report();
-  const std::string text = report.substr(1);
-  if (report.front() == 'D') throw PermError(text);
-  throw TempError(text);
-}
-
 void print(const OutgoingHeader& header, MessageInput& input) {
   write_all(1, "Return-Path: <" + quote_address(header.sender) + ">\n" + header.text, "standard output");
   for (auto piece = input.next_piece(); !piece.empty(); piece = input.next_piece())
@@ -128,7 +121,7 @@ std::string envelope_params(const std::string& sender, const std::vector<std::st
 }  // namespace
 
 void inject(const Injection& injection) {
-  MessageInput input(0);
+  MessageInput input(0, injection.prefix);
   const std::string fields = input.read_header();
   if (injection.print) {
     print(make_header(fields, rules_for(injection, nullptr)), input);
@@ -139,7 +132,7 @@ void inject(const Injection& injection) {
   Submission submission;
   GateOrigin origin;
   origin.script = log_safe(env_or("SCRIPT_FILENAME", ""), 400);
-  if (const GateResult admitted = submission.open(origin); !admitted.ok()) fail(admitted);
+  check_queued(submission.open(origin));
 
   const HeaderRules rules = rules_for(injection, submission.admission());
   const OutgoingHeader header = make_header(fields, rules);
@@ -151,7 +144,7 @@ void inject(const Injection& injection) {
     submission.message(piece);
   submission.sender(header.sender, envelope_params(header.sender, recipients));
   for (const std::string& recipient : recipients) submission.recipient(recipient);
-  if (const GateResult result = submission.commit(); !result.ok()) fail(result);
+  check_queued(submission.commit());
 }
 
 }  // namespace hato

@@ -17,6 +17,7 @@ struct Injection {
   std::optional<std::string> name;      // the full name, in the place of $QMAILNAME and the others
   // sendmail -f: From, when it is missing, is made of the sender, and the environment's names are not used.
   bool from_is_sender = false;
+  std::string prefix;  // lines that come before the input (mailsubj), with LF line ends
   bool print = false;  // qmail-inject -n: the message to the standard output, nothing into the queue
 };
 

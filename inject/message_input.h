@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "inject/line_ends.h"
 
@@ -34,7 +35,8 @@ class HeaderEnd {
 
 class MessageInput {
  public:
-  explicit MessageInput(int fd) : fd_(fd) {}
+  // prefix: text that comes before what fd has.
+  explicit MessageInput(int fd, std::string prefix = "") : fd_(fd), text_(std::move(prefix)) {}
 
   // Reads the header: fields with LF line ends. A line "From …" of an mbox becomes a field MBOX-Line, as
   // qmail has it. Throws PermError over inject_header_limit, SystemError when it cannot be read.

@@ -146,6 +146,13 @@ GateResult Submission::finish_program() {
   return result;
 }
 
+void check_queued(const GateResult& result) {
+  if (result.ok()) return;
+  const std::string report = result.report();
+  if (report.front() == 'D') throw PermError(report.substr(1));
+  throw TempError(report.substr(1));
+}
+
 void submit_rest_of(int fd, Submission& submission) {
   const auto space = std::make_unique<char[]>(read_size);
   while (!submission.refused()) {

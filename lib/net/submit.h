@@ -58,6 +58,9 @@ class Submission {
   bool write_failed_ = false;
 };
 
+// Nothing for code 0; else throws PermError or TempError with the result's sentence.
+void check_queued(const GateResult& result);
+
 // $QMAILQUEUE when it is set and not empty.
 std::optional<std::string> queue_program();
 
