@@ -67,6 +67,11 @@ const Known* find_known(char letter) {
   throw PermError(text + "; see sendmail(8)");
 }
 
+void refuse_controls(const std::string& text, const char* what) {
+  for (const char c : text)
+    if ((c >= 0 && c < 32) || c == 127) refuse(std::string(what) + " holds a control character");
+}
+
 // "a@b", "<a@b>", "Name <a@b>", "<>": the first address; what cannot be read as a list is an address as it
 // stands.
 std::string sender_address(const std::string& text) {
@@ -124,11 +129,11 @@ class CommandLine {
         break;
       case 'f':
       case 'r':
+        refuse_controls(value, "the sender address");
         command_.sender = sender_address(value);
         break;
       case 'F':
-        for (const char c : value)
-          if ((c >= 0 && c < 32) || c == 127) refuse("the name given with -F holds a control character");
+        refuse_controls(value, "the name given with -F");
         command_.name = value;
         break;
       case 'b':
@@ -163,6 +168,7 @@ class CommandLine {
 
   // Addresses joined by commas, with names and comments if need be.
   void take_recipients(const std::string& word) {
+    refuse_controls(word, "a recipient address");
     const auto addresses = parse_address_list(word);
     if (!addresses || addresses->empty()) {
       command_.recipients.push_back(word);

@@ -1,0 +1,323 @@
+// sendmail, qmail-inject, forward, condredirect, qreceipt, predate, datemail, mailsubj: the real ones, with
+// the real gate or a $QMAILQUEUE of the test's own.
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/conf.h"
+#include "lib/base/process.h"
+#include "lib/mail/header.h"
+#include "tests/program/gate.h"
+
+using namespace hato;
+using namespace hato::test;
+using namespace std::string_literals;
+
+namespace {
+
+constexpr uid_t customer = 54321;
+
+using Words = std::vector<std::string>;
+using Environment = std::map<std::string, std::string>;
+
+const Environment joe = {{"USER", "joe"}};
+
+Outcome start(const std::string& program, const Words& words, const std::string& input,
+              const Environment& environment = joe) {
+  Start how{{installed(program)}, environment};
+  how.args.insert(how.args.end(), words.begin(), words.end());
+  how.uid = how.gid = customer;
+  return run(how, input);
+}
+
+// The one message that the program queued.
+Queued sent(const RunningGate& gate, const std::string& program, const Words& words, const std::string& input,
+            const Environment& environment = joe) {
+  gate.empty();
+  const Outcome outcome = start(program, words, input, environment);
+  CAPTURE(outcome.err);
+  REQUIRE(outcome.code == 0);
+  const auto queued = gate.queued();
+  REQUIRE(queued.size() == 1);
+  return queued[0];
+}
+
+std::string field(const std::string& message, const char* name) {
+  const auto found = find_field(message, name);
+  return found ? unfolded(found->body) : "(none)";
+}
+
+// A queue program that keeps what it gets and ends with a code; see qmail-queue(8).
+struct FakeQueue {
+  ScratchDirectory directory;
+  std::string program;
+  FakeQueue(int code, const std::string& text = "") {
+    chmod(directory.path().c_str(), 0777);
+    program = directory.write("queue", "#!/bin/sh\ncd '" + directory.path() +
+                                           "' && cat >message && cat <&1 >envelope\n" +
+                                           (text.empty() ? "" : "printf '" + text + "' >&6\n") + "exit " +
+                                           std::to_string(code) + "\n");
+    chmod(program.c_str(), 0755);
+  }
+  Environment environment() const { return {{"USER", "joe"}, {"QMAILQUEUE", program}}; }
+};
+
+Outcome start_on_file(const std::string& program, const Words& words, const std::string& message, off_t at,
+                      const Environment& environment) {
+  const ScratchDirectory scratch;
+  const Fd file = open_file(scratch.write("message", message), O_RDONLY);
+  lseek(file.get(), at, SEEK_SET);
+  Start how{{installed(program)}, environment};
+  how.args.insert(how.args.end(), words.begin(), words.end());
+  how.uid = how.gid = customer;
+  const Fd errors = open_file(scratch.write("err", ""), O_RDWR);
+  how.fds = {{0, file.get()}, {1, errors.get()}, {2, errors.get()}};
+  Process process(how);
+  Outcome outcome;
+  outcome.code = process.wait();
+  outcome.err = slurp(scratch.file("err"));
+  return outcome;
+}
+
+}  // namespace
+
+TEST_CASE("sendmail -t: recipients of the header, missing fields added, Bcc removed (sendmail(8))") {
+  const RunningGate gate({{"defaultdomain", "example.jp\n"}, {"defaulthost", "www.example.jp\n"}});
+  const Queued mail =
+      sent(gate, "sendmail", {"-t", "-i"}, "To: a@b.org\nCc: fred\nBcc: e@f.org\nSubject: x\n\nbody\n");
+  CHECK(mail.recipients() == Words{"a@b.org", "fred@www.example.jp", "e@f.org"});
+  CHECK(mail.envelope.sender == "joe@www.example.jp");
+  CHECK(mail.header.kind == Kind::local);
+  CHECK(mail.header.uid == customer);
+  CHECK(field(mail.body, "From") == "joe@www.example.jp");
+  CHECK(field(mail.body, "Date").ends_with(" -0000"));
+  CHECK(field(mail.body, "Message-ID").ends_with(".qmail@test.example>"));
+  CHECK(field(mail.body, "Bcc") == "(none)");
+  CHECK(field(mail.body, "Cc") == "fred@www.example.jp");
+  CHECK(mail.body.ends_with("Subject: x\n\nbody\n"));
+}
+
+TEST_CASE("what becomes of a message's text in sendmail") {
+  const RunningGate gate;
+  const auto [name, input, body] = GENERATE(table<const char*, std::string, std::string>({
+      {"lone dot", "Subject: x\n\na\n.\nb\n", "\n\na\n.\nb\n"},
+      {"CRLF", "Subject: x\r\n\r\na\r\n.\r\nb\r\n", "\n\na\n.\nb\n"},
+      {"no final newline", "Subject: x\n\nlast", "\n\nlast\n"},
+      {"header only", "Subject: x\n", "Subject: x\n"},
+      {"no empty line", "Subject: x\nbody text\n", "\n\nbody text\n"},
+      {"8 bits", "Subject: x\n\n\x1b$B$3\x1b(B \xe9 \x80\xff\n", "\n\n\x1b$B$3\x1b(B \xe9 \x80\xff\n"},
+      {"NUL and CR", "Subject: x\n\na\0b\rc\n"s, "\n\na\0b\rc\n"s},
+      {"a long line", "Subject: x\n\n" + std::string(300000, 'l') + "\n", std::string(300000, 'l') + "\n"},
+      {"mbox line", "From joe Mon Nov 23\nSubject: x\n\nb\n",
+       "MBOX-Line: From joe Mon Nov 23\nSubject: x\n\nb\n"},
+  }));
+  CAPTURE(name);
+  for (const Words& words : {Words{"-i", "a@b.org"}, Words{"a@b.org"}}) {
+    const Queued mail = sent(gate, "sendmail", words, input);
+    CHECK(mail.body.ends_with(body));
+    CHECK(mail.recipients() == Words{"a@b.org"});
+  }
+}
+
+TEST_CASE("sendmail -f and -F (sendmail(8))") {
+  const RunningGate gate;
+  Queued mail = sent(gate, "sendmail", {"-f", "s@x.org", "-F", "Some Body", "a@b.org"}, "Subject: x\n\n");
+  CHECK(mail.envelope.sender == "s@x.org");
+  CHECK(field(mail.body, "From") == "\"Some Body\" <s@x.org>");
+  mail = sent(gate, "sendmail", {"-fs@x.org", "-t"}, "To: a@b.org\nFrom: me@y.org\n\n");
+  CHECK(mail.envelope.sender == "s@x.org");
+  CHECK(field(mail.body, "From") == "me@y.org");
+  mail = sent(gate, "sendmail", {"-f", "<>", "a@b.org"}, "\n");
+  CHECK(mail.envelope.sender.empty());
+  mail = sent(gate, "sendmail", {"a@b.org,c..d@docomo.ne.jp", "a@b.org", "鳩@例え.jp"}, "\n");
+  CHECK(mail.recipients() == Words{"a@b.org", "c..d@docomo.ne.jp", "鳩@例え.jp"});
+}
+
+TEST_CASE("sendmail refuses what it cannot send, with 100 and a sentence") {
+  const RunningGate gate;
+  for (const Words& words : {Words{}, Words{"-t"}, Words{"-bd"}, Words{"-k"},
+                             Words{"-F", "a\nBcc: x@y.org", "a@b.org"}, Words{"a@b.org\nBcc:x@y.org"},
+                             Words{"-f", "s\n@x.org", "a@b.org"}, Words{std::string(1100, 'a') + "@b.org"}}) {
+    const Outcome outcome = start("sendmail", words, "Subject: x\n\n");
+    CAPTURE(words, outcome.err);
+    CHECK(outcome.code == 100);
+    CHECK(outcome.err.starts_with("sendmail: "));
+  }
+  CHECK(gate.queued().empty());
+}
+
+TEST_CASE("without USER and the like an unknown uid is anonymous (qmail-inject(8))") {
+  const RunningGate gate;
+  CHECK(sent(gate, "sendmail", {"a@b.org"}, "\n", {}).envelope.sender == "anonymous@test.example");
+  CHECK(sent(gate, "qmail-inject", {"a@b.org"}, "\n", {{"QMAILUSER", "q"}, {"USER", "u"}}).envelope.sender ==
+        "q@test.example");
+  CHECK(sent(gate, "qmail-inject", {"a@b.org"}, "\n",
+             {{"LOGNAME", "l"}, {"QMAILSUSER", "s"}, {"MAILHOST", "h.org"}})
+            .envelope.sender == "s@h.org");
+}
+
+TEST_CASE("qmail-inject's options (qmail-inject(8))") {
+  const RunningGate gate;
+  const std::string input = "To: h@b.org\n\nx\n";
+  CHECK(sent(gate, "qmail-inject", {}, input).recipients() == Words{"h@b.org"});
+  CHECK(sent(gate, "qmail-inject", {"a@b.org"}, input).recipients() == Words{"a@b.org"});
+  CHECK(sent(gate, "qmail-inject", {"-h", "a@b.org"}, input).recipients() == Words{"h@b.org"});
+  CHECK(sent(gate, "qmail-inject", {"-H", "a@b.org"}, input).recipients() == Words{"a@b.org", "h@b.org"});
+  CHECK(sent(gate, "qmail-inject", {"-fs@x.org"}, input).envelope.sender == "s@x.org");
+  CHECK(sent(gate, "qmail-inject", {}, "Return-Path: <r@x.org>\n" + input).envelope.sender == "r@x.org");
+  CHECK(sent(gate, "qmail-inject", {}, input, {{"QMAILINJECT", "r"}, {"USER", "joe"}}).envelope.sender ==
+        "joe-@test.example-@[]");
+  gate.empty();
+  const Outcome shown = start("qmail-inject", {"-n"}, input);
+  CHECK(shown.code == 0);
+  CHECK(shown.out.starts_with("Return-Path: <joe@test.example>\nDate: "));
+  CHECK(shown.out.ends_with("To: h@b.org\n\nx\n"));
+  CHECK(start("qmail-inject", {"-a"}, input).code == 100);
+  CHECK(start("qmail-inject", {"-z"}, input).code == 100);
+  CHECK(gate.queued().empty());
+}
+
+TEST_CASE("$QMAILQUEUE runs in the gate's place (qmail-queue(8))") {
+  {
+    const FakeQueue queue(0);
+    const Outcome outcome =
+        start("sendmail", {"-fs@x.org", "a@b.org", "c@d.org"}, "Subject: x\n\nb\n", queue.environment());
+    CHECK(outcome.code == 0);
+    CHECK(slurp(queue.directory.file("envelope")) == "Fs@x.org\0Ta@b.org\0Tc@d.org\0\0"s);
+    CHECK(slurp(queue.directory.file("message")).ends_with("Subject: x\n\nb\n"));
+  }
+  struct Row {
+    int code;
+    const char* text;
+    int exit;
+    const char* said;
+  };
+  for (const Row& row : {Row{31, "", 100, "permanently rejected"}, Row{53, "", 111, "disk full"},
+                         Row{82, "Dno such thing", 100, "no such thing"}, Row{82, "Zlater", 111, "later"}}) {
+    const FakeQueue queue(row.code, row.text);
+    const Outcome outcome = start("sendmail", {"a@b.org"}, "\n", queue.environment());
+    CAPTURE(row.code, row.text, outcome.err);
+    CHECK(outcome.code == row.exit);
+    CHECK(outcome.err.find(row.said) != std::string::npos);
+  }
+  CHECK(start("sendmail", {"a@b.org"}, "\n", {{"USER", "joe"}, {"QMAILQUEUE", "/nonexistent"}}).code == 111);
+}
+
+TEST_CASE("no gate is a temporary failure") {
+  set_control("timeoutgate", "0\n");
+  const Outcome outcome = start("sendmail", {"a@b.org"}, "\n");
+  set_control("timeoutgate", "");
+  CHECK(outcome.code == 111);
+  CHECK(outcome.err.starts_with("sendmail: "));
+}
+
+TEST_CASE("sendmail works in a chroot that holds the program and the gate's directory") {
+  const RunningGate gate;
+  const ScratchDirectory jail;
+  const std::string home = conf::home;
+  std::string path = jail.path();
+  for (std::size_t at = 1; at < home.size();) {  // every directory of home's path
+    at = std::min(home.find('/', at), home.size());
+    mkdir((jail.path() + home.substr(0, at)).c_str(), 0755);
+    ++at;
+  }
+  const std::string inside = jail.path() + home;
+  mkdir((inside + "/bin").c_str(), 0755);
+  REQUIRE(run({{"/bin/cp", installed("sendmail"), inside + "/bin/sendmail"}}).code == 0);
+  REQUIRE(run({{"/bin/mkdir", inside + "/gate"}}).code == 0);
+  REQUIRE(run({{"/bin/mount", "--bind", home + "/gate", inside + "/gate"}}).code == 0);
+  Start how{{"/usr/sbin/chroot", "--userspec=54321:54321", jail.path(), installed("sendmail"), "-t"}, {}};
+  const Outcome outcome = run(how, "To: fred\n\n");
+  CHECK(run({{"/bin/umount", inside + "/gate"}}).code == 0);
+  CAPTURE(outcome.err);
+  CHECK(outcome.code == 0);
+  REQUIRE(gate.queued().size() == 1);
+  CHECK(gate.queued()[0].recipients() == Words{"fred@test.example"});
+}
+
+TEST_CASE("forward keeps the message whole (forward(1))") {
+  const RunningGate gate;
+  const std::string message = "Subject: x\n\nno end";
+  const Queued mail = sent(gate, "forward", {"a@b.org", "c@d.org"}, message,
+                           {{"NEWSENDER", "s@x.org"}, {"DTLINE", "Delivered-To: me@x.org\n"}});
+  CHECK(mail.body == "Delivered-To: me@x.org\n" + message);
+  CHECK(mail.envelope.sender == "s@x.org");
+  CHECK(mail.recipients() == Words{"a@b.org", "c@d.org"});
+  CHECK(mail.header.kind == Kind::forward);
+  CHECK(start("forward", {"a@b.org"}, message, {{"NEWSENDER", "s@x.org"}}).code == 100);
+  CHECK(start("forward", {"a@b.org"}, message, {{"DTLINE", "Delivered-To: me@x.org\n"}}).code == 100);
+  CHECK(start("forward", {}, message).code == 100);
+}
+
+TEST_CASE("condredirect redirects when its program says so (condredirect(1))") {
+  const RunningGate gate;
+  const Environment environment = {{"SENDER", "s@x.org"}, {"DTLINE", "Delivered-To: me@x.org\n"}};
+  const std::string message = "skip\nSubject: x\n\nbody\n";
+  struct Row {
+    const char* command;
+    int code;
+    std::size_t queued;
+  };
+  for (const Row& row : {Row{"grep -q body", 99, 1}, Row{"exit 1", 0, 0}, Row{"exit 111", 111, 0},
+                         Row{"exit 99", 0, 0}, Row{"kill -9 $$", 111, 0}}) {
+    CAPTURE(row.command);
+    gate.empty();
+    const Outcome outcome =
+        start_on_file("condredirect", {"n@x.org", "/bin/sh", "-c", row.command}, message, 5, environment);
+    CAPTURE(outcome.err);
+    CHECK(outcome.code == row.code);
+    REQUIRE(gate.queued().size() == row.queued);
+    if (row.queued == 1) {
+      CHECK(gate.queued()[0].body == "Delivered-To: me@x.org\nSubject: x\n\nbody\n");
+      CHECK(gate.queued()[0].recipients() == Words{"n@x.org"});
+      CHECK(gate.queued()[0].envelope.sender == "s@x.org");
+    }
+  }
+  CHECK(start_on_file("condredirect", {"n@x.org", "/no/such"}, message, 0, environment).code == 0);
+  CHECK(start_on_file("condredirect", {"n@x.org"}, message, 0, environment).code == 100);
+  CHECK(start("condredirect", {"n@x.org", "true"}, message, environment).code ==
+        111);  // a pipe cannot be rewound
+}
+
+TEST_CASE("qreceipt answers who asked for it (qreceipt(1))") {
+  const RunningGate gate;
+  const std::string request =
+      "Notice-Requested-Upon-Delivery-To: x@y.org, Joe <joe@example.jp>\nMessage-ID: <1@2>\n\n";
+  const Queued mail = sent(gate, "qreceipt", {"joe@EXAMPLE.jp"}, request, {{"SENDER", "s@x.org"}});
+  CHECK(mail.envelope.sender.empty());
+  CHECK(mail.recipients() == Words{"s@x.org"});
+  CHECK(mail.body.find("<1@2>") != std::string::npos);
+  gate.empty();
+  CHECK(start("qreceipt", {"other@example.jp"}, request, {{"SENDER", "s@x.org"}}).code == 0);
+  CHECK(start("qreceipt", {"joe@example.jp"}, "Subject: x\n\n", {{"SENDER", "s@x.org"}}).code == 0);
+  CHECK(start("qreceipt", {"joe@example.jp"}, request, {{"SENDER", ""}}).code == 0);
+  CHECK(start("qreceipt", {"joe@example.jp"}, request, {{"SENDER", "#@[]"}}).code == 0);
+  CHECK(start("qreceipt", {"joe@example.jp"}, request, {}).code == 100);
+  CHECK(gate.queued().empty());
+}
+
+TEST_CASE("predate, datemail and mailsubj") {
+  const Environment tokyo = {{"TZ", "JST-9"}, {"USER", "joe"}};
+  const Outcome dated = start("predate", {"/bin/cat"}, "Subject: x\n\nb\n", tokyo);
+  CHECK(dated.code == 0);
+  CHECK(field(dated.out, "Date").ends_with(" +0900"));
+  CHECK(dated.out.ends_with("\nSubject: x\n\nb\n"));
+  CHECK(start("predate", {"/bin/sh", "-c", "exit 7"}, "x", tokyo).code == 7);
+  CHECK(start("predate", {"/no/such"}, "x", tokyo).code == 111);
+  CHECK(start("predate", {}, "x", tokyo).code == 100);
+
+  const RunningGate gate;
+  CHECK(field(sent(gate, "datemail", {"-t"}, "To: a@b.org\n\n", tokyo).body, "Date").ends_with(" +0900"));
+
+  const Queued mail = sent(gate, "mailsubj", {"hello there", "a@b.org", "Fred <f@b.org>"}, "To: body\n");
+  CHECK(mail.recipients() == Words{"a@b.org", "f@b.org"});
+  CHECK(field(mail.body, "Subject") == "hello there");
+  CHECK(mail.body.ends_with("\n\nTo: body\n"));
+  CHECK(start("mailsubj", {"a\nBcc: x@y.org", "a@b.org"}, "\n").code == 100);
+  CHECK(start("mailsubj", {"x"}, "\n").code == 100);
+}
