@@ -135,7 +135,8 @@ pid_t start_subprogram(char** args, Fd credentials) {
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t signals;
-  sigfillset(&signals);
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPIPE);  // the only one that is ignored here
   posix_spawnattr_setsigdefault(&attributes, &signals);
   sigemptyset(&signals);
   posix_spawnattr_setsigmask(&attributes, &signals);

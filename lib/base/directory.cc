@@ -17,7 +17,7 @@ namespace {
 
 // struct linux_dirent64 of getdents64(2): inode 8 bytes, offset 8, record length 2, type 1, name.
 constexpr std::size_t length_at = 16, type_at = 18, name_at = 19;
-constexpr std::size_t piece_bytes = 64 * 1024;
+constexpr std::size_t piece_bytes = 32 * 1024;
 
 }  // namespace
 
