@@ -1,0 +1,59 @@
+// Puts failure notices into the queue without the event loop ever waiting for the gate: a forked child
+// injects one notice and reports over a pipe. The child dies with qmail-send; what it had not committed then
+// does not exist.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "lib/base/fd.h"
+#include "lib/store/queuefile.h"
+#include "qmail-send/bounce.h"
+
+namespace hato {
+
+constexpr std::size_t bounce_children = 5;  // notices being injected at once
+constexpr int bounce_connect_seconds = 30;  // how long one waits for the gate to let it in
+constexpr int bounce_commit_seconds = 300;  // and for the notice to be on disk
+
+struct BounceJob {
+  QueueId id;             // the failed message
+  BounceFacts facts;      // text
+  std::string sender;     // envelope: "" or "#@[]"
+  std::string recipient;  // envelope
+  int message = -1;       // the failed message, positioned at its start; borrowed for the fork
+  std::string gate;       // path of the gate's socket
+};
+
+struct BounceOutcome {
+  QueueId id;
+  int code = 0;          // qmail-queue's exit code; 0: accepted
+  std::uint32_t qp = 0;  // pid of the worker that queued it
+  std::string text;      // D or Z and a sentence; "" when accepted
+  bool accepted() const { return code == 0; }
+  bool refused() const { return !accepted() && text.starts_with('D'); }
+};
+
+class BounceSender {
+ public:
+  bool full() const { return children_.size() >= bounce_children; }
+  bool idle() const { return children_.empty(); }
+  // Throws SystemError when there can be no child. Whoever catches SIGCHLD reaps it.
+  void start(const BounceJob& job);
+  // Descriptors to wait on for reading.
+  std::vector<int> fds() const;
+  // To be called when one of fds() is readable: what has ended.
+  std::vector<BounceOutcome> collect();
+
+ private:
+  struct Child {
+    QueueId id;
+    Fd pipe;
+    std::string said;
+  };
+  std::vector<Child> children_;
+};
+
+}  // namespace hato

@@ -1,0 +1,845 @@
+#include "qmail-send/dispatch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/mail/envelope.h"
+
+namespace hato {
+
+namespace {
+
+// Waiting::flags.
+constexpr std::uint32_t flag_now = 1;    // every channel with pending recipients is tried, slot or not
+constexpr std::uint32_t flag_old = 2;    // of an earlier run, whose deliveries may still be going
+constexpr std::uint32_t flag_fresh = 4;  // not announced in the log yet
+constexpr std::uint32_t flag_both = 8;   // the other channel has an entry, or a pass, of its own
+constexpr std::uint32_t flag_told = 16;  // the log says that we wait for an old run's delivery
+
+constexpr std::size_t bounces_in_memory = 50;    // messages that wait for a child to take their bounce
+constexpr std::size_t entries_per_round = 2000;  // of queue/new, when it is looked through
+constexpr std::size_t reports_per_round = 100;
+
+Channel other(Channel channel) {
+  return channel == Channel::local ? Channel::remote : Channel::local;
+}
+constexpr Channel both_channels[] = {Channel::local, Channel::remote};
+
+struct CloseDir {
+  void operator()(DIR* directory) const { closedir(directory); }
+};
+using Dir = std::unique_ptr<DIR, CloseDir>;
+
+Dir open_directory(const std::string& path) {
+  Dir directory(opendir(path.c_str()));
+  if (!directory) throw_errno("open directory " + path);
+  return directory;
+}
+
+// Every entry of a directory that is a message's name.
+template <typename Use>
+void for_each_id(const std::string& path, Use use) {
+  const Dir directory = open_directory(path);
+  while (const dirent* entry = readdir(directory.get()))
+    if (const std::optional<QueueId> id = QueueId::parse(entry->d_name)) use(*id);
+}
+
+bool file_exists(const std::string& path) {
+  struct stat st;
+  return stat(path.c_str(), &st) == 0 || errno != ENOENT;
+}
+
+// lock/alive holds the moment up to which every slot was used; a file without such a number (an installation
+// that never ran) tells by its age.
+std::int64_t read_alive(const std::string& path) {
+  const std::optional<std::string> text = read_file(path, 100);
+  std::int64_t seconds = 0;
+  if (text)
+    for (const char c : *text)
+      if (c >= '0' && c <= '9' && seconds < INT32_MAX * 1000LL) seconds = seconds * 10 + (c - '0');
+  struct stat st;
+  if (seconds == 0 && stat(path.c_str(), &st) == 0) seconds = st.st_mtime;
+  return seconds;
+}
+
+}  // namespace
+
+struct Dispatch::Directory {
+  Dir entries;
+};
+
+Dispatch::Dispatch(Parts parts)
+    : paths_(std::move(parts.paths)),
+      settings_(std::move(parts.settings)),
+      control_(std::move(parts.control)),
+      gate_(std::move(parts.gate)),
+      log_(parts.log),
+      router_(settings_.locals, settings_.virtualdomains, settings_.percenthack, settings_.envnoathost),
+      trigger_(paths_.lock("trigger")),
+      lanes_{Lane{SpawnerSocket(std::move(parts.spawners[0])), settings_.concurrency[0], {}, {}, {}},
+             Lane{SpawnerSocket(std::move(parts.spawners[1])), settings_.concurrency[1], {}, {}, {}}},
+      cleaner_(std::move(parts.cleaner)) {}
+
+// ------------------------------------------------------------------ what is waiting
+
+void Dispatch::start() {
+  now_ = now_seconds();
+  missed_at_ = now_;
+  missed_allowed_ = missed_per_second;
+  scan_start();
+  status();
+  next_alive_ = now_;
+  next_rescan_ = now_ + rescan_seconds;
+}
+
+void Dispatch::scan_start() {
+  const std::int64_t alive = read_alive(paths_.lock("alive"));
+  std::vector<std::uint64_t> ids;
+  for (unsigned n = 0; n < paths_.split; ++n)
+    for_each_id(paths_.queue + "/mess/" + std::to_string(n), [&](QueueId id) {
+      if (id.value() % paths_.split != n) {
+        log_.warning("mess/" + std::to_string(n) + "/" + id.text() +
+                     " is in the wrong subdirectory; left alone (qmail-qmove puts it right)");
+        return;
+      }
+      const std::int64_t slot = first_slot_after(birth_of(id), Channel::local, alive);
+      (slot <= now_ ? missed_ : unsorted_).append(id, slot, flag_old);
+      ids.push_back(id.value());
+    });
+  unsorted_.arrange();
+  missed_.arrange();
+
+  std::vector<QueueId> in_new;
+  for_each_id(paths_.fresh(), [&](QueueId id) { in_new.push_back(id); });
+  std::sort(in_new.begin(), in_new.end());
+  for (const QueueId id : in_new) ids.push_back(id.value());
+  for (const std::uint64_t id : ids) newest_at_start_ = std::max(newest_at_start_, id);
+  for (const QueueId id : in_new) note_new(id);
+  forget_stray_states(ids);
+}
+
+// A crash between the unlink of a message and that of its state leaves the state behind.
+void Dispatch::forget_stray_states(const std::vector<std::uint64_t>& known) {
+  std::vector<std::uint64_t> ids(known);
+  std::sort(ids.begin(), ids.end());
+  std::vector<QueueId> strays;
+  for (unsigned n = 0; n < paths_.split; ++n)
+    for_each_id(paths_.queue + "/state/" + std::to_string(n), [&](QueueId id) {
+      if (!std::binary_search(ids.begin(), ids.end(), id.value())) strays.push_back(id);
+    });
+  for (const QueueId id : strays) {
+    if (file_exists(paths_.mess(id)) || file_exists(paths_.fresh(id))) continue;
+    unlink(paths_.state(id).c_str());
+  }
+}
+
+void Dispatch::note_new(QueueId id) {
+  if (!in_new_.insert(id.value()).second) return;
+  const std::uint32_t old = id.value() <= newest_at_start_ ? flag_old : 0;
+  fresh_.push_back({id.value(), static_cast<std::uint32_t>(now_), flag_fresh | flag_now | old});
+}
+
+// Looks through queue/new piece by piece; a name that comes to be meanwhile is announced by the trigger.
+void Dispatch::step_rescan() {
+  if (!rescan_) {
+    if (now_ < next_rescan_ || exit_soon_) return;
+    next_rescan_ = now_ + rescan_seconds;
+    try {
+      rescan_ = std::make_shared<Directory>(Directory{open_directory(paths_.fresh())});
+    } catch (const Error& e) {
+      log_.warning(e.text() + "; will try again later");
+      next_rescan_ = now_ + trouble_seconds;
+      return;
+    }
+  }
+  for (std::size_t n = 0; n < entries_per_round; ++n) {
+    const dirent* entry = readdir(rescan_->entries.get());
+    if (entry == nullptr) {
+      rescan_.reset();
+      return;
+    }
+    if (const std::optional<QueueId> id = QueueId::parse(entry->d_name)) note_new(*id);
+  }
+}
+
+// Opens one message that may have something for this channel; false when nothing is due. The sources take
+// turns, so that neither new mail nor deferred mail can starve the other.
+bool Dispatch::load_one(Channel channel) {
+  constexpr unsigned sources = 5;
+  Lane& l = lane(channel);
+  for (unsigned tries = 0; tries < sources; ++tries) {
+    l.turn = (l.turn + 1) % sources;
+    std::optional<Waiting> entry;
+    bool of_channel = false;
+    switch (l.turn) {
+      case 0:
+        of_channel = true;
+        if (!l.first.empty()) {
+          entry = l.first.front();
+          l.first.pop_front();
+        }
+        break;
+      case 1:
+        if (!fresh_.empty()) {
+          entry = fresh_.front();
+          fresh_.pop_front();
+        }
+        break;
+      case 2:
+        of_channel = true;
+        entry = l.later.pop_due(now_);
+        break;
+      case 3:
+        entry = unsorted_.pop_due(now_);
+        break;
+      case 4:
+        if (missed_allowed_ > 0 && (entry = missed_.pop_due(now_))) --missed_allowed_;
+        break;
+    }
+    if (!entry) continue;
+    load(*entry, of_channel ? &channel : nullptr);
+    return true;
+  }
+  return false;
+}
+
+std::string Dispatch::where(QueueId id, bool in_new) const {
+  return in_new ? paths_.fresh(id) : paths_.mess(id);
+}
+
+// Opens a message and begins what is due. `wanted` is the channel whose entry it was, null for an entry of
+// the whole message.
+void Dispatch::load(Waiting entry, const Channel* wanted) {
+  const QueueId id(entry.id);
+  if (const auto found = active_.find(id.value()); found != active_.end()) {
+    QueuedMessage& message = *found->second;
+    if (wanted == nullptr) return;  // it has no entry of its own while it is in hand
+    if (message.phase == QueuedMessage::Phase::delivering && !message.pass(*wanted).running)
+      begin_passes(message, entry, wanted);
+    else
+      lane(*wanted).later.push(id, now_ + 1, entry.flags | flag_now);
+    return;
+  }
+
+  bool in_new = in_new_.contains(id.value());
+  OpenedMessage opened;
+  std::string why;
+  OpenResult result;
+  std::optional<StateFile> state;
+  std::vector<StateRecord> records;
+  try {
+    result = open_message(where(id, in_new), opened, why);
+    if (result == OpenResult::missing && in_new && !(entry.flags & flag_fresh)) {
+      in_new_.erase(id.value());
+      in_new = false;
+      result = open_message(where(id, in_new), opened, why);
+    }
+    if (result == OpenResult::ok) {
+      state.emplace(paths_.state(id), opened.header.key);
+      // Only a message that came while we run and that nobody has tried yet is sure to have none.
+      if (!(entry.flags & flag_fresh) || (entry.flags & flag_old)) records = state->load();
+    }
+  } catch (const Error& e) {
+    log_.warning("trouble opening " + where(id, in_new) + "; will try again later: " + e.text());
+    unsorted_.push(id, now_ + trouble_seconds, entry.flags | flag_now);
+    return;
+  }
+  if (result == OpenResult::missing) {
+    in_new_.erase(id.value());
+    return;
+  }
+  if (result == OpenResult::damaged) {
+    log_.alert("damaged message file " + where(id, in_new) + ": " + why + "; moving it to queue/bad");
+    cleaner_.ask({CleanVerb::bad, in_new, id});
+    return;
+  }
+
+  auto owned = std::make_unique<QueuedMessage>(id, in_new, std::move(opened), std::move(*state));
+  QueuedMessage& message = *owned;
+  active_[id.value()] = std::move(owned);
+  message.prepare(router_, records);
+  message.dying = now_ > birth_of(id) + settings_.queue_lifetime;
+  if (entry.flags & flag_fresh) {
+    log_.new_message(id);
+    log_.info(id, message.opened.header, message.opened.envelope.sender);
+  }
+  begin_passes(message, entry, wanted);
+  settle(message);
+}
+
+// Begins a pass of each channel that is due, and lets the others wait for their slot.
+void Dispatch::begin_passes(QueuedMessage& message, const Waiting& entry, const Channel* wanted) {
+  const std::int64_t birth = birth_of(message.id);
+  std::vector<Channel> due;
+  for (const Channel channel : both_channels) {
+    const Pass& pass = message.pass(channel);
+    if (pass.pending == 0 || pass.running) continue;
+    // Since the entry was made, a SIGHUP may have sent recipients to the other channel.
+    if (wanted != nullptr && channel != *wanted && (entry.flags & flag_both) &&
+        message.pass(*wanted).pending > 0)
+      continue;
+    if ((entry.flags & flag_now) || slot_within(birth, channel, entry.due, now_))
+      due.push_back(channel);
+    else
+      lane(channel).later.push(message.id, first_slot_after(birth, channel, now_),
+                               (entry.flags & flag_old) | flag_both);
+  }
+  if (due.empty()) return;
+
+  if (entry.flags & flag_old) {
+    // Each delivery holds a shared lock on its own open file, also one that an earlier qmail-send started.
+    const bool alone = message.opened.fd && flock(message.opened.fd.get(), LOCK_EX | LOCK_NB) == 0;
+    if (!alone && message.opened.fd) {
+      if (!(entry.flags & flag_told))
+        log_.warning("msg " + message.id.text() +
+                     " waits: a delivery that an earlier qmail-send started is still going");
+      for (const Channel channel : due)
+        lane(channel).later.push(
+            message.id, now_ + old_delivery_seconds,
+            flag_now | flag_old | flag_told | (message.pass(other(channel)).pending > 0 ? flag_both : 0));
+      return;
+    }
+    if (alone) flock(message.opened.fd.get(), LOCK_UN);
+  }
+
+  for (const Channel channel : due) {
+    Lane& l = lane(channel);
+    if (l.alive && l.ready.size() < std::max(turns, l.limit > l.used ? l.limit - l.used : 0) && l.limit > 0)
+      begin_pass(message, channel, entry.due);
+    else
+      l.first.push_back({message.id.value(), entry.due, flag_now | flag_both});
+  }
+}
+
+void Dispatch::begin_pass(QueuedMessage& message, Channel channel, std::int64_t due) {
+  Pass& pass = message.pass(channel);
+  pass.running = true;
+  pass.next = 0;
+  pass.due = due;
+  lane(channel).ready.push_back(message.id);
+}
+
+// ------------------------------------------------------------------ deliveries
+
+// Starts deliveries while there are free slots and something to deliver.
+void Dispatch::fill(Channel channel) {
+  Lane& l = lane(channel);
+  std::size_t loads = 0;
+  while (l.free() && !exit_soon_) {
+    if (l.ready.size() < std::max(turns, l.limit - l.used)) {
+      if (loads == loads_per_round) {
+        more_to_do_ = true;
+      } else if (load_one(channel)) {
+        ++loads;
+        continue;
+      }
+    }
+    if (l.ready.empty()) return;
+    const QueueId id = l.ready.front();
+    l.ready.pop_front();
+    QueuedMessage& message = *active_.at(id.value());
+    const std::size_t recipient = message.next_recipient(channel);
+    if (recipient == QueuedMessage::npos) continue;  // the rest of the pass was given up
+    const bool started = start_delivery(message, channel, recipient);
+    if (!started && !l.free()) {  // the socket is full, or the spawner is gone: the turn is not lost
+      message.pass(channel).next = recipient;
+      l.ready.push_front(id);
+      return;
+    }
+    if (message.has_next(channel))
+      l.ready.push_back(id);
+    else if (message.pass(channel).in_flight == 0)
+      end_pass(message, channel);
+  }
+}
+
+// False when nothing was started: the socket takes no more (lane blocked), the spawner is gone, or the
+// message could not be opened, and then the pass is over.
+bool Dispatch::start_delivery(QueuedMessage& message, Channel channel, std::size_t recipient) {
+  Lane& l = lane(channel);
+  RecipientState& to = message.recipients[recipient];
+  const QueuedEnvelope& envelope = message.opened.envelope;
+  Fd fd = std::move(message.opened.fd);
+  SpawnerSocket::Sent sent;
+  DeliveryRequest request;
+  try {
+    if (!fd) fd = open_delivery(where(message.id, message.in_new), message.opened.header);
+    if (flock(fd.get(), LOCK_SH | LOCK_NB) != 0) throw_errno("lock " + where(message.id, message.in_new));
+    request.delivery = last_delivery_ + 1;
+    request.sender = verp_sender(envelope.sender, to.route.recipient);
+    if (channel == Channel::remote && envelope.sender == double_bounce_sender) request.sender.clear();
+    request.recipient = to.route.recipient;
+    request.trace = message.opened.header.trace;
+    request.message_params = envelope.params;
+    request.recipient_params = envelope.recipients[recipient].params;
+    sent = l.spawner.send(request, fd.get());
+  } catch (const Error& e) {
+    log_.warning("trouble opening " + where(message.id, message.in_new) +
+                 "; will try again later: " + e.text());
+    message.pass(channel).next = message.recipients.size();
+    return false;
+  }
+  if (sent == SpawnerSocket::Sent::full) {
+    flock(fd.get(), LOCK_UN);
+    message.opened.fd = std::move(fd);
+    l.blocked = true;
+    return false;
+  }
+  if (sent == SpawnerSocket::Sent::gone) {
+    spawner_died(channel);
+    return false;
+  }
+  ++last_delivery_;
+  to.fate = Fate::in_flight;
+  ++message.pass(channel).in_flight;
+  message.tried = true;
+  ++l.used;
+  deliveries_[request.delivery] = {message.id, recipient, channel};
+  log_.starting(request.delivery, message.id, channel, to.route.recipient);
+  status();
+  return true;
+}
+
+void Dispatch::take_reports(Channel channel) {
+  Lane& l = lane(channel);
+  for (std::size_t n = 0; n < reports_per_round && l.alive; ++n) {
+    std::string_view packet;
+    switch (l.spawner.receive(packet)) {
+      case SpawnerSocket::Received::packet:
+        take_report(channel, packet);
+        break;
+      case SpawnerSocket::Received::nothing:
+        return;
+      case SpawnerSocket::Received::gone:
+        spawner_died(channel);
+        return;
+    }
+    if (l.used == 0) return;  // nothing else can have come
+  }
+}
+
+void Dispatch::take_report(Channel channel, std::string_view packet) {
+  const std::optional<std::uint32_t> number = delivery_number(packet);
+  const auto found = number ? deliveries_.find(*number) : deliveries_.end();
+  if (found == deliveries_.end() || found->second.channel != channel) {
+    log_.warning("internal error: delivery report out of range");
+    return;
+  }
+  const Delivery delivery = found->second;
+  deliveries_.erase(found);
+  Lane& l = lane(channel);
+  --l.used;
+  QueuedMessage& message = *active_.at(delivery.id.value());
+  message.recipients[delivery.recipient].fate = Fate::pending;
+  --message.pass(channel).in_flight;
+
+  std::optional<DeliveryReport> report = decode_report(packet);
+  if (!report) {
+    log_.mangled(*number);
+  } else {
+    std::string text = report->text.substr(0, state_format::text_limit);
+    if (report->status == 'Z' && message.dying) {
+      report->status = 'D';
+      if (!text.empty() && text.back() != '\n') text += '\n';
+      text += "I'm not going to try again; this message has been in the queue too long.\n";
+    }
+    const auto index = static_cast<std::uint32_t>(delivery.recipient);
+    switch (report->status) {
+      case 'K':
+        log_.success(*number, text);
+        message.resolve(delivery.recipient, Fate::done, "");
+        // A message that ends here needs no record: it is unlinked at once.
+        if (message.unresolved() > 0 || message.has_failures()) mark(message, {StateType::done, index, ""});
+        break;
+      case 'D':
+        log_.failure(*number, text);
+        mark(message, {StateType::failed, index, text});
+        message.resolve(delivery.recipient, Fate::failed, std::move(text));
+        break;
+      default:
+        log_.deferral(*number, text);
+        break;
+    }
+  }
+  status();
+  if (message.pass(channel).in_flight == 0 && !message.has_next(channel)) end_pass(message, channel);
+}
+
+void Dispatch::mark(QueuedMessage& message, const StateRecord& record) {
+  try {
+    message.state.append(record);
+  } catch (const Error& e) {
+    log_.warning("trouble marking " + paths_.state(message.id) + "; message will be delivered twice! " +
+                 e.text());
+  }
+}
+
+// Every recipient of the channel was tried.
+void Dispatch::end_pass(QueuedMessage& message, Channel channel) {
+  Pass& pass = message.pass(channel);
+  pass.running = false;
+  if (pass.pending > 0)
+    lane(channel).later.push(message.id, first_slot_after(birth_of(message.id), channel, now_),
+                             message.pass(other(channel)).pending > 0 ? flag_both : 0);
+  settle(message);
+}
+
+void Dispatch::spawner_died(Channel channel) {
+  if (!lane(channel).alive) return;
+  log_.alert("oh no! lost spawn connection! dying...");
+  lane(channel).alive = false;
+  exit_soon_ = true;
+}
+
+// ------------------------------------------------------------------ the end of a message
+
+// What to do with a message that has no pass running. It may be gone afterwards.
+void Dispatch::settle(QueuedMessage& message) {
+  if (message.running() || message.phase != QueuedMessage::Phase::delivering) return;
+  if (message.unresolved() == 0) {
+    finish(message);
+  } else if (message.tried && message.in_new && cleaner_alive_) {
+    message.phase = QueuedMessage::Phase::moving;
+    message.opened.fd.reset();
+    cleaner_.ask({CleanVerb::defer, true, message.id});
+  } else {
+    active_.erase(message.id.value());
+  }
+}
+
+// Every recipient has come to an end: tell the sender of failures, then remove the message.
+void Dispatch::finish(QueuedMessage& message) {
+  if (!message.bounced && message.has_failures()) {
+    const std::string& sender = message.opened.envelope.sender;
+    if (sender == double_bounce_sender) {
+      log_.line("triple bounce: discarding " + where(message.id, message.in_new));
+    } else if ((sender.empty() || !message.refusal.empty()) && settings_.double_bounce_to.empty()) {
+      log_.line("double bounce: discarding " + where(message.id, message.in_new));
+    } else if (to_bounce_.size() < bounces_in_memory) {
+      message.phase = QueuedMessage::Phase::bouncing;
+      message.opened.fd.reset();
+      to_bounce_.push_back(message.id);
+      return;
+    } else {
+      retry_end(message, bounce_connect_seconds);
+      return;
+    }
+    message.bounced = true;
+    mark(message, {StateType::bounced, 0, ""});
+  }
+  end(message);
+}
+
+void Dispatch::end(QueuedMessage& message) {
+  log_.end(message.id);
+  message.phase = QueuedMessage::Phase::ending;
+  message.opened.fd.reset();
+  if (cleaner_alive_)
+    cleaner_.ask({CleanVerb::unlink, message.in_new, message.id});
+  else
+    mark_all_done(message);
+}
+
+// The message stays, though its recipients have it.
+void Dispatch::mark_all_done(QueuedMessage& message) {
+  for (std::size_t i = 0; i < message.recipients.size(); ++i)
+    if (message.recipients[i].fate == Fate::done)
+      mark(message, {StateType::done, static_cast<std::uint32_t>(i), ""});
+}
+
+// The last step failed: forget the message for a while, its recipients recorded as resolved.
+void Dispatch::retry_end(QueuedMessage& message, std::int64_t seconds) {
+  ending_.push(message.id, now_ + seconds, flag_now);
+  active_.erase(message.id.value());
+}
+
+void Dispatch::start_bounces() {
+  while (!to_bounce_.empty() && !bounces_.full() && !exit_soon_) {
+    QueuedMessage& message = *active_.at(to_bounce_.front().value());
+    to_bounce_.pop_front();
+    try {
+      start_bounce(message);
+    } catch (const Error& e) {
+      log_.warning("trouble injecting bounce message, will try later: " + e.text());
+      retry_end(message, trouble_seconds);
+    }
+  }
+}
+
+void Dispatch::start_bounce(QueuedMessage& message) {
+  BounceJob job;
+  job.id = message.id;
+  job.gate = gate_;
+  job.facts.from = settings_.bounce_from;
+  job.facts.host = settings_.bounce_host;
+  job.facts.sender = without_verp(message.opened.envelope.sender);
+  job.facts.trace = message.opened.header.trace;
+  job.facts.id = message.id.text();
+  job.facts.date = now_;
+  job.facts.recipients = message.failures();
+  job.facts.refusal = message.refusal;
+  const bool twice = is_double_bounce(job.facts);
+  job.facts.to = twice ? settings_.double_bounce_to : job.facts.sender;
+  job.sender = twice ? double_bounce_sender : "";
+  job.recipient = job.facts.to;
+  const Fd copy = open_delivery(where(message.id, message.in_new), message.opened.header);
+  job.message = copy.get();
+  log_.flush();
+  bounces_.start(job);
+}
+
+void Dispatch::take_bounces() {
+  for (const BounceOutcome& outcome : bounces_.collect()) {
+    QueuedMessage& message = *active_.at(outcome.id.value());
+    if (outcome.accepted()) {
+      log_.bounce(outcome.id, outcome.qp);
+      message.bounced = true;
+      mark(message, {StateType::bounced, 0, outcome.text});
+      end(message);
+      continue;
+    }
+    if (!outcome.refused()) {
+      log_.warning("trouble injecting bounce message, will try later: " + outcome.text);
+      retry_end(message, trouble_seconds);
+      continue;
+    }
+    const bool was_double = message.opened.envelope.sender.empty() || !message.refusal.empty();
+    if (was_double) {
+      move_to_bad(message, "its double bounce is refused: " + outcome.text.substr(1));
+      continue;
+    }
+    log_.warning("bounce of msg " + outcome.id.text() +
+                 " is refused, sending a double bounce: " + outcome.text.substr(1));
+    message.refusal = outcome.text.substr(1);
+    mark(message, {StateType::refused, 0, message.refusal});
+    finish(message);
+  }
+}
+
+void Dispatch::move_to_bad(QueuedMessage& message, const std::string& why) {
+  log_.alert("msg " + message.id.text() + ": " + why + "; moving it to queue/bad");
+  message.phase = QueuedMessage::Phase::ending;
+  if (cleaner_alive_) cleaner_.ask({CleanVerb::bad, message.in_new, message.id});
+}
+
+void Dispatch::take_clean_answers() {
+  bool gone = false;
+  for (const auto& [command, answer] : cleaner_.answers(gone)) {
+    const auto found = active_.find(command.id.value());
+    QueuedMessage* message = found == active_.end() ? nullptr : found->second.get();
+    if (!answer.done)
+      log_.warning("qmail-clean unable to clean up " + where(command.id, command.in_new) + ": " + answer.why);
+    switch (command.verb) {
+      case CleanVerb::defer:
+        if (answer.done) in_new_.erase(command.id.value());
+        active_.erase(command.id.value());
+        break;
+      case CleanVerb::unlink:
+        if (message == nullptr) break;
+        if (answer.done) {
+          try {
+            if (message->state.exists()) message->state.remove();
+          } catch (const Error& e) {
+            log_.warning("unable to unlink state: " + e.text());
+          }
+          forget(command.id);
+        } else {
+          mark_all_done(*message);
+          retry_end(*message, trouble_seconds);
+        }
+        break;
+      case CleanVerb::bad:
+        if (answer.done)
+          forget(command.id);  // the state stays beside it until the next start: somebody may look at both
+        else
+          ending_.push(command.id, now_ + trouble_seconds, flag_now), active_.erase(command.id.value());
+        break;
+    }
+  }
+  if (gone) clean_died();
+}
+
+void Dispatch::clean_died() {
+  if (!cleaner_alive_) return;
+  log_.alert("oh no! lost qmail-clean connection! dying...");
+  cleaner_alive_ = false;
+  exit_soon_ = true;
+  for (const auto& [id, message] : active_)
+    if (message->phase == QueuedMessage::Phase::ending) mark_all_done(*message);
+}
+
+void Dispatch::forget(QueueId id) {
+  active_.erase(id.value());
+  in_new_.erase(id.value());
+}
+
+// ------------------------------------------------------------------ the loop
+
+void Dispatch::status() {
+  log_.status({lanes_[0].used, lanes_[0].limit}, {lanes_[1].used, lanes_[1].limit}, exit_soon_);
+}
+
+void Dispatch::handle_signals(SendSignals& signals) {
+  if (signals.exit_soon) exit_soon_ = true;
+  if (signals.run_now) {
+    signals.run_now = 0;
+    run_everything_now();
+  }
+  if (signals.reread) {
+    signals.reread = 0;
+    try {
+      reread_domains(control_, settings_);
+      router_.replace(settings_.locals, settings_.virtualdomains);
+    } catch (const Error& e) {
+      log_.alert("unable to reread controls: " + e.text());
+    }
+  }
+  if (signals.child_ended) {
+    signals.child_ended = 0;
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+  }
+}
+
+void Dispatch::run_everything_now() {
+  for (Lane& l : lanes_) l.later.make_all_due(now_, flag_now);
+  while (const std::optional<Waiting> entry = missed_.pop_due(now_))
+    unsorted_.append(QueueId(entry->id), entry->due, entry->flags);
+  unsorted_.make_all_due(now_, flag_now);
+  ending_.make_all_due(now_, flag_now);
+}
+
+bool Dispatch::may_exit() const {
+  if (!exit_soon_ || !bounces_.idle()) return false;
+  for (const Lane& l : lanes_)
+    if (l.alive && l.used > 0) return false;  // of a dead one no report can come
+  return !cleaner_alive_ || cleaner_.idle();
+}
+
+// One round: everything that can be done without waiting, within limits.
+void Dispatch::work() {
+  more_to_do_ = false;
+  if (now_ != missed_at_) {
+    missed_allowed_ = missed_per_second;
+    missed_at_ = now_;
+  }
+  if (!exit_soon_) {
+    step_rescan();
+    for (std::size_t n = 0; n < loads_per_round; ++n) {
+      const std::optional<Waiting> entry = ending_.pop_due(now_);
+      if (!entry) break;
+      load(*entry, nullptr);
+    }
+  }
+  for (const Channel channel : both_channels) fill(channel);
+  start_bounces();
+  if (cleaner_alive_ && !cleaner_.flush()) clean_died();
+}
+
+// Milliseconds until something is due by itself.
+int Dispatch::sleep_ms() const {
+  if (more_to_do_ || (rescan_ && !exit_soon_)) return 0;
+  std::int64_t next = next_alive_;
+  const auto until = [&next](std::optional<std::int64_t> due) {
+    if (due) next = std::min(next, *due);
+  };
+  if (!exit_soon_) {
+    until(next_rescan_);
+    until(ending_.earliest());
+    for (const Lane& l : lanes_) {
+      if (!l.free()) continue;
+      until(l.later.earliest());
+      until(unsorted_.earliest());
+      if (!missed_.empty()) until(now_ + 1);
+    }
+  }
+  const std::int64_t us = next * 1000000 - now_us();
+  return static_cast<int>(std::clamp<std::int64_t>(us / 1000 + 1, 0, alive_seconds * 1000));
+}
+
+void Dispatch::wait(const SendSignals& signals, const sigset_t& mask) {
+  std::vector<pollfd> polled;
+  const auto watch = [&polled](int fd, bool in, bool out) {
+    polled.push_back({fd, static_cast<short>((in ? POLLIN : 0) | (out ? POLLOUT : 0)), 0});
+  };
+  watch(exit_soon_ ? -1 : trigger_.fd(), true, false);
+  for (const Lane& l : lanes_) watch(l.alive ? l.spawner.fd() : -1, true, l.blocked);
+  watch(cleaner_alive_ ? cleaner_.fd() : -1, true, cleaner_.blocked());
+  for (const int fd : bounces_.fds()) watch(fd, true, false);
+
+  const bool signalled =
+      (signals.exit_soon && !exit_soon_) || signals.run_now || signals.reread || signals.child_ended;
+  const int ms = signalled ? 0 : sleep_ms();
+  const timespec time{ms / 1000, ms % 1000 * 1000000L};
+  if (ppoll(polled.data(), polled.size(), &time, &mask) <= 0) return;
+  now_ = now_seconds();
+
+  if (polled[0].revents != 0) {
+    const Trigger::Pulled pulled = trigger_.drain();
+    for (const QueueId id : pulled.ids) note_new(id);
+    if (pulled.nearly_full) next_rescan_ = now_;
+  }
+  for (const Channel channel : both_channels) {
+    const short events = polled[1 + static_cast<unsigned>(channel)].revents;
+    if (events & POLLOUT) lane(channel).blocked = false;
+    if (events & ~POLLOUT) take_reports(channel);
+  }
+  if (polled[3].revents & ~POLLOUT) take_clean_answers();
+  for (std::size_t i = 4; i < polled.size(); ++i)
+    if (polled[i].revents != 0) {
+      take_bounces();
+      break;
+    }
+}
+
+// The moment up to which every slot was used: not later than what is overdue or being tried now.
+std::int64_t Dispatch::served_until() const {
+  std::int64_t until = now_;
+  const auto not_after = [&until](std::optional<std::int64_t> due) {
+    if (due) until = std::min(until, *due - 1);
+  };
+  not_after(unsorted_.earliest());
+  not_after(missed_.earliest());
+  for (const Lane& l : lanes_) {
+    not_after(l.later.earliest());
+    if (!l.first.empty()) not_after(l.first.front().due);
+  }
+  for (const auto& [id, message] : active_)
+    for (const Pass& pass : message->passes)
+      if (pass.running) not_after(pass.due);
+  return until;
+}
+
+void Dispatch::touch_alive() {
+  next_alive_ = now_ + alive_seconds;
+  const Fd alive = try_open(paths_.lock("alive"), O_WRONLY | O_NOFOLLOW);
+  const std::string text = std::to_string(served_until()) + "\n";
+  if (!alive || pwrite(alive.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+    log_.warning("trouble writing to " + paths_.lock("alive") + ": " + errno_text(errno));
+}
+
+void Dispatch::run(SendSignals& signals, const sigset_t& mask) {
+  for (;;) {
+    now_ = now_seconds();
+    handle_signals(signals);
+    work();
+    if (may_exit()) break;
+    if (now_ >= next_alive_) touch_alive();
+    log_.flush();
+    wait(signals, mask);
+  }
+  touch_alive();
+  log_.exiting();
+}
+
+}  // namespace hato

@@ -1,0 +1,166 @@
+// The heart of qmail-send: which message is opened when, which delivery starts next, what becomes of its
+// report. One event loop; no fsync, no read of a message, no wait for the gate, the spawners or qmail-clean.
+//
+// A message is known by 16 bytes in one of five places until its time comes: `fresh_` (not yet looked at),
+// `first_` (a channel's, waiting for its first attempt because the channel was full), `later_` (a channel's,
+// deferred), `unsorted_` (channels not known: found in queue/mess at the start, or could not be opened) and
+// `missed_` (had a slot while nobody ran; due at once, at a limited rate). Then it is opened and becomes a
+// QueuedMessage in `active_`, until its passes are over; it is not kept in between.
+#pragma once
+
+#include <signal.h>
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "lib/store/queuefile.h"
+#include "qmail-send/activity_log.h"
+#include "qmail-send/bounce_sender.h"
+#include "qmail-send/cleaner.h"
+#include "qmail-send/message.h"
+#include "qmail-send/router.h"
+#include "qmail-send/schedule.h"
+#include "qmail-send/settings.h"
+#include "qmail-send/spawner_socket.h"
+#include "qmail-send/trigger.h"
+
+namespace hato {
+
+// Seconds.
+constexpr std::int64_t rescan_seconds = 1500;     // queue/new is looked through at least so often
+constexpr std::int64_t trouble_seconds = 123;     // after a failure of the system, the next try
+constexpr std::int64_t old_delivery_seconds = 5;  // how often to ask whether an old run's delivery has ended
+constexpr std::int64_t alive_seconds = 60;
+constexpr std::int64_t missed_per_second = 100;  // messages whose time came while nobody ran
+// Messages of one channel that are open at once, taking turns; more when more slots are free.
+constexpr std::size_t turns = 10;
+constexpr std::size_t loads_per_round = 100;  // messages opened before reports are looked at again
+
+// What signal handlers tell the loop.
+struct SendSignals {
+  volatile sig_atomic_t exit_soon = 0;    // SIGTERM
+  volatile sig_atomic_t run_now = 0;      // SIGALRM
+  volatile sig_atomic_t reread = 0;       // SIGHUP
+  volatile sig_atomic_t child_ended = 0;  // SIGCHLD
+};
+
+class Dispatch {
+ public:
+  struct Parts {
+    QueuePaths paths;
+    SendSettings settings;
+    Control control;
+    std::string gate;  // path of the gate's socket, for bounces
+    int log = 0;       // descriptor
+    Fd spawners[channels];
+    Fd cleaner;
+  };
+  explicit Dispatch(Parts parts);
+
+  // Reads the queue's directories; opens no message.
+  void start();
+  // The loop: until `signals` or the death of a partner says so and what is in flight has ended. `mask` is
+  // in force while it sleeps.
+  void run(SendSignals& signals, const sigset_t& mask);
+
+ private:
+  struct Delivery {
+    QueueId id;
+    std::size_t recipient;
+    Channel channel;
+  };
+  // A channel as the loop sees it.
+  struct Lane {
+    SpawnerSocket spawner;
+    std::size_t limit;
+    std::deque<QueueId> ready;  // active messages whose pass has recipients left, taking turns
+    std::deque<Waiting> first;
+    Schedule later;
+    bool alive = true;
+    bool blocked = false;  // the socket takes no more for now
+    std::size_t used = 0;  // deliveries under way
+    unsigned turn = 0;     // which source was asked last
+    bool free() const { return alive && !blocked && used < limit; }
+  };
+
+  // --- what is waiting
+  void scan_start();
+  void forget_stray_states(const std::vector<std::uint64_t>& ids);
+  void note_new(QueueId id);
+  void step_rescan();
+  bool load_one(Channel channel);
+  void load(Waiting entry, const Channel* wanted);
+  void begin_passes(QueuedMessage& message, const Waiting& entry, const Channel* wanted);
+  void begin_pass(QueuedMessage& message, Channel channel, std::int64_t due);
+
+  // --- deliveries
+  void fill(Channel channel);
+  bool start_delivery(QueuedMessage& message, Channel channel, std::size_t recipient);
+  void take_reports(Channel channel);
+  void take_report(Channel channel, std::string_view packet);
+  void mark(QueuedMessage& message, const StateRecord& record);
+  void end_pass(QueuedMessage& message, Channel channel);
+  void spawner_died(Channel channel);
+
+  // --- the end of a message
+  void settle(QueuedMessage& message);
+  void finish(QueuedMessage& message);
+  void end(QueuedMessage& message);
+  void mark_all_done(QueuedMessage& message);
+  void retry_end(QueuedMessage& message, std::int64_t seconds);
+  void start_bounces();
+  void start_bounce(QueuedMessage& message);
+  void take_bounces();
+  void move_to_bad(QueuedMessage& message, const std::string& why);
+  void take_clean_answers();
+  void clean_died();
+  void forget(QueueId id);
+
+  // --- the loop
+  void status();
+  void handle_signals(SendSignals& signals);
+  void run_everything_now();
+  bool may_exit() const;
+  void work();
+  int sleep_ms() const;
+  void wait(const SendSignals& signals, const sigset_t& mask);
+  void touch_alive();
+  std::int64_t served_until() const;
+  std::string where(QueueId id, bool in_new) const;
+  Lane& lane(Channel channel) { return lanes_[static_cast<unsigned>(channel)]; }
+  const Lane& lane(Channel channel) const { return lanes_[static_cast<unsigned>(channel)]; }
+
+  QueuePaths paths_;
+  SendSettings settings_;
+  Control control_;
+  std::string gate_;
+  ActivityLog log_;
+  Router router_;
+  Trigger trigger_;
+  Lane lanes_[channels];
+  Cleaner cleaner_;
+  bool cleaner_alive_ = true;
+  BounceSender bounces_;
+
+  std::deque<Waiting> fresh_;
+  Schedule unsorted_, missed_, ending_;  // ending_: all recipients resolved, the bounce or the unlink failed
+  std::unordered_set<std::uint64_t> in_new_;  // known messages that lie in queue/new
+  std::unordered_map<std::uint64_t, std::unique_ptr<QueuedMessage>> active_;
+  std::unordered_map<std::uint32_t, Delivery> deliveries_;
+  std::deque<QueueId> to_bounce_;
+
+  std::uint64_t newest_at_start_ = 0;  // messages up to this id may have been tried by an earlier run
+  std::uint32_t last_delivery_ = 0;
+  bool exit_soon_ = false;
+  bool more_to_do_ = false;  // the last round stopped at its limit
+  std::int64_t now_ = 0;
+  std::int64_t next_rescan_ = 0, next_alive_ = 0;
+  std::int64_t missed_allowed_ = 0, missed_at_ = 0;
+
+  struct Directory;  // queue/new, being read piece by piece
+  std::shared_ptr<Directory> rescan_;
+};
+
+}  // namespace hato

@@ -1,0 +1,49 @@
+#include "qmail-send/settings.h"
+
+#include <algorithm>
+
+#include "lib/base/error.h"
+
+namespace hato {
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+// locals falls back to me, as in qmail; a server that does not know its name must not start.
+Lines read_locals(const Control& control) {
+  if (std::optional<Lines> lines = control.lines("locals")) return *lines;
+  return {control.me()};
+}
+
+std::size_t read_concurrency(const Control& control, const char* name, std::int64_t fallback) {
+  return static_cast<std::size_t>(
+      std::clamp<std::int64_t>(control.number(name, fallback), 0, concurrency_ceiling));
+}
+
+}  // namespace
+
+SendSettings read_send_settings(const Control& control) {
+  SendSettings settings;
+  settings.concurrency[0] = read_concurrency(control, "concurrencylocal", 10);
+  settings.concurrency[1] = read_concurrency(control, "concurrencyremote", 20);
+  settings.queue_lifetime = control.number("queuelifetime", settings.queue_lifetime);
+  settings.envnoathost = control.line_or_me("envnoathost", "envnoathost");
+  settings.bounce_host = control.line_or_me("bouncehost", "bouncehost");
+  settings.bounce_from = control.line_or("bouncefrom", "MAILER-DAEMON") + "@" + settings.bounce_host;
+  const std::string to = control.line_or("doublebounceto", "postmaster");
+  if (!to.empty())
+    settings.double_bounce_to = to + "@" + control.line_or_me("doublebouncehost", "doublebouncehost");
+  settings.percenthack = control.lines("percenthack").value_or(Lines());
+  reread_domains(control, settings);
+  return settings;
+}
+
+void reread_domains(const Control& control, SendSettings& settings) {
+  Lines locals = read_locals(control);
+  Lines virtualdomains = control.lines("virtualdomains").value_or(Lines());
+  settings.locals = std::move(locals);
+  settings.virtualdomains = std::move(virtualdomains);
+}
+
+}  // namespace hato

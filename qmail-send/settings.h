@@ -1,0 +1,32 @@
+// What qmail-send(8)'s control files say, read once at the start.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lib/store/control.h"
+
+namespace hato {
+
+struct SendSettings {
+  std::size_t concurrency[2] = {10, 20};  // local, remote; 0 puts a channel on hold
+  std::int64_t queue_lifetime = 604800;   // seconds; after that a deferral is a failure
+  std::vector<std::string> locals, virtualdomains, percenthack;
+  std::string envnoathost;
+  std::string bounce_from;       // bouncefrom@bouncehost
+  std::string bounce_host;       // bouncehost
+  std::string double_bounce_to;  // doublebounceto@doublebouncehost; "" when doublebounceto has an empty line:
+                                 // double bounces are thrown away
+};
+
+// No control file can ask for more deliveries at once; what is asked for beyond it counts as this.
+constexpr std::int64_t concurrency_ceiling = 100000;
+
+// Throws TempError when a file cannot be read, or when neither locals nor me exists.
+SendSettings read_send_settings(const Control& control);
+// SIGHUP: these two again; throws TempError and changes nothing when they cannot be read.
+void reread_domains(const Control& control, SendSettings& settings);
+
+}  // namespace hato
