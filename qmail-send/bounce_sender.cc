@@ -8,7 +8,7 @@
 #include "lib/base/byte_order.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
-#include "lib/net/gate.h"
+#include "lib/net/submit.h"
 
 namespace hato {
 
@@ -17,31 +17,25 @@ namespace {
 constexpr std::size_t report_head = 8;  // code u32, qp u32, then the text
 constexpr std::size_t text_limit = 1000;
 
-void copy_message(int fd, Gate& gate) {
-  char space[32768];
-  while (!gate.refused()) {
-    const ssize_t n = read(fd, space, sizeof space);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_errno("read message");
-    if (n == 0) return;
-    gate.message(std::string_view(space, static_cast<std::size_t>(n)));
-  }
-}
-
-GateResult inject(const BounceJob& job) {
-  Gate gate;
-  const GateResult admitted = gate.connect(job.gate, Deadline::in_seconds(bounce_connect_seconds));
-  if (!admitted.ok()) return admitted;
+GateResult inject(const BounceJob& job, int message) {
+  Submission submission;
   GateOrigin origin;
   origin.kind = Kind::bounce;
   origin.trace = job.facts.trace;
-  gate.origin(origin);
-  gate.message(bounce_text(job.facts));
-  copy_message(job.message, gate);
-  gate.end_message();
-  gate.sender(job.sender);
-  gate.recipient(job.recipient);
-  return gate.commit(Deadline::in_seconds(bounce_commit_seconds));
+  const GateResult admitted = submission.open(origin);
+  if (!admitted.ok()) return admitted;
+  submission.message(bounce_text(job.facts));
+  submit_rest_of(message, submission);
+  submission.sender(job.sender);
+  submission.recipient(job.recipient);
+  return submission.commit();
+}
+
+std::string encode_report(std::uint32_t code, std::uint32_t qp, const std::string& text) {
+  std::string report;
+  put_big(report, code);
+  put_big(report, qp);
+  return report + text.substr(0, text_limit);
 }
 
 // The child's whole life: nothing of qmail-send's stays open in it but the message, the log and the pipe.
@@ -55,13 +49,13 @@ GateResult inject(const BounceJob& job) {
     move_to(std::move(message), 3);
     move_to(std::move(report_to), 4);
     close_from(5);
-    BounceJob own = job;
-    own.message = 3;
-    const GateResult result = inject(own);
     std::string report;
-    put_big(report, static_cast<std::uint32_t>(result.code));
-    put_big(report, result.qp);
-    report += result.report().substr(0, text_limit);
+    try {
+      const GateResult result = inject(job, 3);
+      report = encode_report(static_cast<std::uint32_t>(result.code), result.qp, result.report());
+    } catch (const Error& e) {
+      report = encode_report(111, 0, "Z" + e.text());
+    }
     write_all(4, report, "report");
     code = 0;
   } catch (...) {

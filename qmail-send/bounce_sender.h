@@ -1,6 +1,6 @@
 // Puts failure notices into the queue without the event loop ever waiting for the gate: a forked child
-// injects one notice and reports over a pipe. The child dies with qmail-send; what it had not committed then
-// does not exist.
+// injects one notice (lib/net/submit.h, so $QMAILQUEUE is honoured) and reports over a pipe. The child dies
+// with qmail-send; what it had not committed then does not exist.
 #pragma once
 
 #include <sys/types.h>
@@ -15,8 +15,6 @@
 namespace hato {
 
 constexpr std::size_t bounce_children = 5;  // notices being injected at once
-constexpr int bounce_connect_seconds = 30;  // how long one waits for the gate to let it in
-constexpr int bounce_commit_seconds = 300;  // and for the notice to be on disk
 
 struct BounceJob {
   QueueId id;             // the failed message
@@ -24,7 +22,6 @@ struct BounceJob {
   std::string sender;     // envelope: "" or "#@[]"
   std::string recipient;  // envelope
   int message = -1;       // the failed message, positioned at its start; borrowed for the fork
-  std::string gate;       // path of the gate's socket
 };
 
 struct BounceOutcome {

@@ -26,8 +26,9 @@ constexpr std::uint32_t flag_fresh = 4;  // not announced in the log yet
 constexpr std::uint32_t flag_both = 8;   // the other channel has an entry, or a pass, of its own
 constexpr std::uint32_t flag_told = 16;  // the log says that we wait for an old run's delivery
 
-constexpr std::size_t bounces_in_memory = 50;    // messages that wait for a child to take their bounce
-constexpr std::size_t entries_per_round = 2000;  // of queue/new, when it is looked through
+constexpr std::size_t bounces_in_memory = 50;     // messages that wait for a child to take their bounce
+constexpr std::int64_t bounce_turn_seconds = 10;  // when there are more, how soon to ask again
+constexpr std::size_t entries_per_round = 2000;   // of queue/new, when it is looked through
 constexpr std::size_t reports_per_round = 100;
 
 Channel other(Channel channel) {
@@ -82,7 +83,6 @@ Dispatch::Dispatch(Parts parts)
     : paths_(std::move(parts.paths)),
       settings_(std::move(parts.settings)),
       control_(std::move(parts.control)),
-      gate_(std::move(parts.gate)),
       log_(parts.log),
       router_(settings_.locals, settings_.virtualdomains, settings_.percenthack, settings_.envnoathost),
       trigger_(paths_.lock("trigger")),
@@ -531,7 +531,7 @@ void Dispatch::finish(QueuedMessage& message) {
       to_bounce_.push_back(message.id);
       return;
     } else {
-      retry_end(message, bounce_connect_seconds);
+      retry_end(message, bounce_turn_seconds);
       return;
     }
     message.bounced = true;
@@ -579,7 +579,6 @@ void Dispatch::start_bounces() {
 void Dispatch::start_bounce(QueuedMessage& message) {
   BounceJob job;
   job.id = message.id;
-  job.gate = gate_;
   job.facts.from = settings_.bounce_from;
   job.facts.host = settings_.bounce_host;
   job.facts.sender = without_verp(message.opened.envelope.sender);

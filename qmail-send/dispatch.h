@@ -52,8 +52,7 @@ class Dispatch {
     QueuePaths paths;
     SendSettings settings;
     Control control;
-    std::string gate;  // path of the gate's socket, for bounces
-    int log = 0;       // descriptor
+    int log = 0;  // descriptor
     Fd spawners[channels];
     Fd cleaner;
   };
@@ -135,7 +134,6 @@ class Dispatch {
   QueuePaths paths_;
   SendSettings settings_;
   Control control_;
-  std::string gate_;
   ActivityLog log_;
   Router router_;
   Trigger trigger_;

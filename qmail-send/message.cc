@@ -4,7 +4,7 @@ namespace hato {
 
 void QueuedMessage::prepare(const Router& router, const std::vector<StateRecord>& records) {
   recipients.reserve(opened.envelope.recipients.size());
-  for (const QueuedRecipient& queued : opened.envelope.recipients) {
+  for (const Recipient& queued : opened.envelope.recipients) {
     recipients.push_back({router.route(queued.address), Fate::pending, ""});
     ++pass(recipients.back().route.channel).pending;
   }

@@ -13,7 +13,6 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
-#include "lib/net/gate.h"
 #include "qmail-send/dispatch.h"
 
 using namespace hato;
@@ -76,7 +75,7 @@ int body(int, char**) {
     const QueuePaths paths;
     const Control control;
     const SendSettings settings = read_send_settings(control);
-    Dispatch::Parts parts{paths, settings, control, gate_path(), 0, {partner(3), partner(4)}, partner(5)};
+    Dispatch::Parts parts{paths, settings, control, 0, {partner(3), partner(4)}, partner(5)};
     const Fd mutex = take_mutex(paths);
     Dispatch dispatch(std::move(parts));
     dispatch.start();

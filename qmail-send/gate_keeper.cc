@@ -1,0 +1,101 @@
+#include "qmail-send/gate_keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
+
+#include "lib/base/conf.h"
+#include "lib/base/error.h"
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/base/process.h"
+#include "lib/net/gate.h"
+
+namespace hato {
+
+namespace {
+
+constexpr int pause_ms = 1000;  // between one look at the gate, or one try to start it, and the next
+
+void nothing(int) {}  // SIGCHLD only has to wake ppoll
+
+// SIGCHLD is blocked but while waiting; signals meant for qmail-send's group do not end the keeper.
+sigset_t prepare_signals() {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGALRM, SIGPIPE}) signal(number, SIG_IGN);
+  struct sigaction action {};
+  action.sa_handler = nothing;
+  sigaction(SIGCHLD, &action, nullptr);
+  sigset_t held, waiting;
+  sigemptyset(&held);
+  sigaddset(&held, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &held, &waiting);
+  sigdelset(&waiting, SIGCHLD);
+  return waiting;
+}
+
+// True when the lifeline has ended; false when the time is over (-1: never) or a child has ended.
+bool lifeline_ended(int lifeline, int ms, const sigset_t& mask) {
+  pollfd p{lifeline, POLLIN, 0};
+  const timespec time{ms / 1000, ms % 1000 * 1000000L};
+  return ppoll(&p, 1, ms < 0 ? nullptr : &time, &mask) > 0;
+}
+
+pid_t start_gate() {
+  return fork_child("qmail-start", []() -> int {
+    default_signals();
+    exec_program({std::string(conf::home) + "/bin/qmail-queued"});
+  });
+}
+
+std::optional<int> ended(pid_t pid) {
+  int status;
+  if (waitpid(pid, &status, WNOHANG) == pid) return status;
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool somebody_listens() {
+  const std::string path = gate_path();
+  sockaddr_un address{};
+  if (path.size() >= sizeof address.sun_path) throw TempError(path + ": too long for a socket");
+  address.sun_family = AF_UNIX;
+  memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) throw_errno("socket");
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
+  return errno == EAGAIN || errno == EINPROGRESS;
+}
+
+void keep_gate(int lifeline) {
+  const sigset_t mask = prepare_signals();
+  for (int others = 0; others < others_gate_seconds;) {
+    if (somebody_listens()) {
+      ++others;
+      if (lifeline_ended(lifeline, pause_ms, mask)) return;
+      continue;
+    }
+    others = 0;
+    const pid_t gate = start_gate();
+    std::optional<int> status;
+    while (!(status = ended(gate)))
+      if (lifeline_ended(lifeline, -1, mask)) {
+        kill(gate, SIGTERM);
+        wait_for_child(gate);
+        return;
+      }
+    log_line(2, "qmail-start: qmail-queued ended with wait status " + std::to_string(*status) +
+                    "; starting it again");
+    if (lifeline_ended(lifeline, pause_ms, mask)) return;
+  }
+}
+
+}  // namespace hato
