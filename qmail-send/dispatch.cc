@@ -217,6 +217,11 @@ std::string Dispatch::where(QueueId id, bool in_new) const {
   return in_new ? paths_.fresh(id) : paths_.mess(id);
 }
 
+// As qmail's log names files: below the queue.
+std::string Dispatch::name_of(QueueId id, bool in_new) const {
+  return where(id, in_new).substr(paths_.queue.size() + 1);
+}
+
 // Opens a message and begins what is due. `wanted` is the channel whose entry it was, null for an entry of
 // the whole message.
 void Dispatch::load(Waiting entry, const Channel* wanted) {
@@ -250,7 +255,7 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
       if (!(entry.flags & flag_fresh) || (entry.flags & flag_old)) records = state->load();
     }
   } catch (const Error& e) {
-    log_.warning("trouble opening " + where(id, in_new) + "; will try again later: " + e.text());
+    log_.warning("trouble opening " + name_of(id, in_new) + "; will try again later: " + e.text());
     unsorted_.push(id, now_ + trouble_seconds, entry.flags | flag_now);
     return;
   }
@@ -259,7 +264,7 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
     return;
   }
   if (result == OpenResult::damaged) {
-    log_.alert("damaged message file " + where(id, in_new) + ": " + why + "; moving it to queue/bad");
+    log_.alert("damaged message file " + name_of(id, in_new) + ": " + why + "; moving it to queue/bad");
     cleaner_.ask({CleanVerb::bad, in_new, id});
     return;
   }
@@ -384,7 +389,7 @@ bool Dispatch::start_delivery(QueuedMessage& message, Channel channel, std::size
     request.recipient_params = envelope.recipients[recipient].params;
     sent = l.spawner.send(request, fd.get());
   } catch (const Error& e) {
-    log_.warning("trouble opening " + where(message.id, message.in_new) +
+    log_.warning("trouble opening " + name_of(message.id, message.in_new) +
                  "; will try again later: " + e.text());
     message.pass(channel).next = message.recipients.size();
     return false;
@@ -479,8 +484,8 @@ void Dispatch::mark(QueuedMessage& message, const StateRecord& record) {
   try {
     message.state.append(record);
   } catch (const Error& e) {
-    log_.warning("trouble marking " + paths_.state(message.id) + "; message will be delivered twice! " +
-                 e.text());
+    log_.warning("trouble marking " + paths_.state(message.id).substr(paths_.queue.size() + 1) +
+                 "; message will be delivered twice! " + e.text());
   }
 }
 
@@ -522,9 +527,9 @@ void Dispatch::finish(QueuedMessage& message) {
   if (!message.bounced && message.has_failures()) {
     const std::string& sender = message.opened.envelope.sender;
     if (sender == double_bounce_sender) {
-      log_.line("triple bounce: discarding " + where(message.id, message.in_new));
+      log_.line("triple bounce: discarding " + name_of(message.id, message.in_new));
     } else if ((sender.empty() || !message.refusal.empty()) && settings_.double_bounce_to.empty()) {
-      log_.line("double bounce: discarding " + where(message.id, message.in_new));
+      log_.line("double bounce: discarding " + name_of(message.id, message.in_new));
     } else if (to_bounce_.size() < bounces_in_memory) {
       message.phase = QueuedMessage::Phase::bouncing;
       message.opened.fd.reset();
@@ -637,7 +642,8 @@ void Dispatch::take_clean_answers() {
     const auto found = active_.find(command.id.value());
     QueuedMessage* message = found == active_.end() ? nullptr : found->second.get();
     if (!answer.done)
-      log_.warning("qmail-clean unable to clean up " + where(command.id, command.in_new) + ": " + answer.why);
+      log_.warning("qmail-clean unable to clean up " + name_of(command.id, command.in_new) + ": " +
+                   answer.why);
     switch (command.verb) {
       case CleanVerb::defer:
         if (answer.done) in_new_.erase(command.id.value());
@@ -824,7 +830,7 @@ void Dispatch::touch_alive() {
   const Fd alive = try_open(paths_.lock("alive"), O_WRONLY | O_NOFOLLOW);
   const std::string text = std::to_string(served_until()) + "\n";
   if (!alive || pwrite(alive.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
-    log_.warning("trouble writing to " + paths_.lock("alive") + ": " + errno_text(errno));
+    log_.warning("trouble writing to lock/alive: " + errno_text(errno));
 }
 
 void Dispatch::run(SendSignals& signals, const sigset_t& mask) {

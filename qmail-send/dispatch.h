@@ -128,6 +128,7 @@ class Dispatch {
   void touch_alive();
   std::int64_t served_until() const;
   std::string where(QueueId id, bool in_new) const;
+  std::string name_of(QueueId id, bool in_new) const;
   Lane& lane(Channel channel) { return lanes_[static_cast<unsigned>(channel)]; }
   const Lane& lane(Channel channel) const { return lanes_[static_cast<unsigned>(channel)]; }
 
