@@ -7,10 +7,20 @@ PROBE = ROOM / "probe"
 CALLS = ["open", "execve", "connect", "ptrace"]
 
 
+def high_pipe():
+    """A pipe whose write end is not one of the small numbers that programs give a meaning to."""
+    import fcntl
+    read, write = os.pipe()
+    high = fcntl.fcntl(write, fcntl.F_DUPFD_CLOEXEC, 60)
+    os.close(write)
+    return read, high
+
+
 def probed(program, *args, data=b"", seconds=30, **more):
     """Runs a program with $HATO_SEAL_PROBE_FD; returns {(profile, call): verdict}."""
-    read, write = os.pipe()
+    read, write = high_pipe()
     env = environment(HATO_SEAL_PROBE_FD=str(write), **more.pop("env", {}))
+    said = b""
     try:
         process = subprocess.Popen([str(PROBE / program), *map(str, args)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE, env=env, pass_fds=[write], **more)
@@ -22,6 +32,7 @@ def probed(program, *args, data=b"", seconds=30, **more):
         os.close(write)
     with open(read, "rb") as report:
         text = report.read().decode()
+    text += "".join(line + "\n" for line in said.decode(errors="replace").splitlines() if re.search(r"^\w+ \w+ (denied|ALLOWED)$", line))
     verdicts = {}
     for line in text.splitlines():
         profile, name, verdict = line.split()
@@ -70,7 +81,7 @@ def test_pop3d():
 def test_worker():
     """qmail-queued's worker, behind a gate of the probe's own."""
     with Suite(start=False, smtp=False, pop=False) as suite:
-        read, write = os.pipe()
+        read, write = high_pipe()
         with open(suite.log_file, "ab") as log:
             suite.launch(PROBE / "qmail-queued", pass_fds=[write], env={"HATO_SEAL_PROBE_FD": str(write)}, stdin=log,
                          stdout=log, stderr=log)
@@ -91,13 +102,27 @@ def test_worker():
             nonlocal said
             with contextlib.suppress(BlockingIOError):
                 said += os.read(read, 65536)
-            return said.count(b"worker ") >= len(CALLS)
+            return said.count(b"gate ") >= len(CALLS)
 
         wait_until(reported, f"the probe said only {said!r}", 10)
         os.close(read)
         verdicts = {tuple(line.split()[:2]): line.split()[2] for line in said.decode().splitlines()}
-        all_denied(verdicts, "worker")
+        all_denied(verdicts, "gate")
         suite.empty_queue()
+
+
+def test_cleaner():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs, Suite(start=False, smtp=False, pop=False) as suite:
+        read, write = high_pipe()
+        process = suite.launch(PROBE / "qmail-clean", stdin=theirs, pass_fds=[write], env={"HATO_SEAL_PROBE_FD": str(write)})
+        os.close(write)
+        theirs.close()
+        ours.shutdown(socket.SHUT_WR)
+        with open(read, "rb") as report:
+            verdicts = {tuple(line.split()[:2]): line.split()[2] for line in report.read().decode().splitlines()}
+        process.wait(10)
+        all_denied(verdicts, "cleaner")
 
 
 run(globals())
