@@ -115,12 +115,6 @@ void write_new_mbox(const Names& names, const std::vector<Message>& messages) {
   fsync_fd(fresh.get(), names.temporary);
 }
 
-std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 int body(int, char**) {
   umask(077);
   const Names names{needed("MAILDIR"), needed("MAIL"), needed("MAILTMP")};
@@ -132,7 +126,7 @@ int body(int, char**) {
   write_new_mbox(names, messages);
   if (rename(names.temporary.c_str(), names.mbox.c_str()) != 0)
     throw_errno("fatal: unable to move " + names.temporary + " to " + names.mbox);
-  fsync_directory(directory_of(names.mbox));  // nothing is removed before this
+  fsync_directory_of(names.mbox);  // nothing is removed before this
   for (const Message& message : messages)
     if (unlink(message.path.c_str()) != 0)
       log_line(2, "maildir2mbox: warning: " + message.path +

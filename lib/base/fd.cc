@@ -138,6 +138,11 @@ void fsync_directory(const std::string& path) {
   fsync_fd(fd.get(), path);
 }
 
+void fsync_directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  fsync_directory(slash == std::string::npos ? "." : path.substr(0, slash + 1));
+}
+
 bool send_message(int socket, std::string_view data, const int* fds, std::size_t fd_count) {
   iovec piece{const_cast<char*>(data.data()), data.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))] = {};

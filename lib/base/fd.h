@@ -69,6 +69,8 @@ std::optional<std::string> read_file(const std::string& path, std::size_t limit)
 // Durability: fsync that throws SystemError. A failed fsync is final: give the file up.
 void fsync_fd(int fd, std::string_view what);
 void fsync_directory(const std::string& path);
+// The directory that holds the file `path`: after it was made or renamed there.
+void fsync_directory_of(const std::string& path);
 
 // Passing descriptors over an AF_UNIX socket, one message (SOCK_SEQPACKET or SOCK_STREAM) with up to 4 fds.
 // send_message returns false when the peer is gone (EPIPE, ECONNRESET); throws SystemError otherwise. No

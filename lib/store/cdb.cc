@@ -25,12 +25,6 @@ const unsigned char* bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 void Cdb::Free::operator()(cdb* c) const {
@@ -151,7 +145,7 @@ void CdbWriter::commit() {
   fsync_fd(fd_.get(), temporary_);
   if (rename(temporary_.c_str(), path_.c_str()) != 0) throw_errno("rename " + temporary_);
   created_ = false;
-  fsync_directory(directory_of(path_));
+  fsync_directory_of(path_);
 }
 
 }  // namespace hato

@@ -72,12 +72,6 @@ void append(int fd, const std::string& path, std::string_view head, MessageFile&
   write_all(fd, lines, path);
 }
 
-std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 LockedMbox::LockedMbox(const std::string& path, std::chrono::seconds limit) {
@@ -116,7 +110,7 @@ void deliver_to_mbox(const std::string& path, std::string_view head, MessageFile
   try {
     append(mbox.fd(), path, head, message);
     if (regular) fsync_fd(mbox.fd(), path);
-    if (regular && mbox.created()) fsync_directory(directory_of(path));
+    if (regular && mbox.created()) fsync_directory_of(path);
   } catch (const Error&) {
     if (regular && mbox.locked() && ftruncate(mbox.fd(), before.st_size) != 0) {
     }  // the first failure is the one to report
