@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "lib/base/clock.h"
 #include "lib/base/process.h"
 #include "lib/mail/mbox.h"
 #include "lib/store/maildir.h"
@@ -187,6 +188,18 @@ TEST_CASE("A Maildir delivery that fails leaves nothing") {
   }
   CHECK(entries(maildir + "/new") == 0);
   CHECK(entries(maildir + "/tmp") == 0);
+}
+
+TEST_CASE("maildir(5): a reader removes what nobody touched in tmp for 36 hours") {
+  const Scratch scratch;
+  const std::string maildir = scratch.path + "/Maildir";
+  make_maildir(maildir);
+  open_file(maildir + "/tmp/a", O_WRONLY | O_CREAT, 0600);
+  clean_maildir(maildir, now_seconds() + 35 * 3600);
+  CHECK(entries(maildir + "/tmp") == 1);
+  clean_maildir(maildir, now_seconds() + 37 * 3600);
+  CHECK(entries(maildir + "/tmp") == 0);
+  clean_maildir(scratch.path + "/none", now_seconds());
 }
 
 TEST_CASE("mbox(5): the From_ line") {
