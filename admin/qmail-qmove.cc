@@ -108,10 +108,10 @@ class Copy {
       throw_errno("chown " + target);
     fsync_fd(fd_.get(), target);
   }
-  std::string proc_path() const { return "/proc/self/fd/" + std::to_string(fd_.get()); }
   // False when the name is taken.
   bool link() const {
-    if (linkat(AT_FDCWD, proc_path().c_str(), AT_FDCWD, target_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    const std::string unnamed = "/proc/self/fd/" + std::to_string(fd_.get());
+    if (linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, target_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
       if (errno == EEXIST) return false;
       throw_errno("link " + target_);
     }
@@ -184,11 +184,12 @@ class Move {
       struct stat status {};
       if (fstat(message.fd.get(), &status) != 0) throw_errno("stat " + from);
       const Copy copy(message.fd.get(), target, qmailq_, status.st_mode);
-      OpenedMessage copied;
-      if (open_message(copy.proc_path(), copied, why) != OpenResult::ok ||
-          !check_message_body(copied).empty())
-        throw TempError(target + ": the copy is not what was copied");
       if (!copy.link()) throw TempError(target + ": appeared while this ran; run qmail-qmove again");
+      OpenedMessage copied;
+      if (open_message(target, copied, why) != OpenResult::ok || !check_message_body(copied).empty()) {
+        unlink(target.c_str());
+        throw TempError(target + ": the copy is not what was copied");
+      }
       ++copied_;
       if (id != listed.id) ++renamed_;
     }

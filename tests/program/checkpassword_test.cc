@@ -24,7 +24,8 @@ struct CheckOutcome {
   std::string output;
 };
 
-CheckOutcome check(const std::string& data, std::vector<std::string> program, const StartOptions& options = {}) {
+CheckOutcome check(const std::string& data, std::vector<std::string> program,
+                   const StartOptions& options = {}) {
   FdPair credentials = make_pipe(), out = make_pipe();
   write_all(credentials.second.get(), data, "pipe");
   credentials.second.reset();

@@ -24,8 +24,7 @@ void set_control(const std::string& name, const std::string& text) {
   write_all(fd.get(), text, path);
 }
 
-RunningGate::RunningGate(const Controls& control)
-    : log_path_(scratch_.file("log")) {
+RunningGate::RunningGate(const Controls& control) : log_path_(scratch_.file("log")) {
   set_control("me", "test.example\n");
   control_files_.push_back("me");
   for (const auto& [name, text] : control) {

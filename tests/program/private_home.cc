@@ -91,10 +91,8 @@ void PrivateHome::add_accounts(const std::string& passwd_lines) {
   REQUIRE(mount(passwd_.c_str(), "/etc/passwd", nullptr, MS_BIND, nullptr) == 0);
 }
 
-namespace {
-
-Result run_with(const std::function<void()>& prepare, const std::vector<std::string>& args,
-                std::string_view input) {
+Result run_prepared(const std::function<void()>& prepare, const std::vector<std::string>& args,
+                    std::string_view input) {
   FdPair in = make_pipe(), out = make_pipe(), err = make_pipe();
   const pid_t pid = fork_child("test", [&] {
     move_to(std::move(in.first), 0);
@@ -138,14 +136,12 @@ Result run_with(const std::function<void()>& prepare, const std::vector<std::str
   return result;
 }
 
-}  // namespace
-
 Result run(const std::vector<std::string>& args, std::string_view input) {
-  return run_with([] {}, args, input);
+  return run_prepared([] {}, args, input);
 }
 
 Result run_as(uid_t uid, gid_t gid, const std::vector<std::string>& args, std::string_view input) {
-  return run_with([&] { become(uid, gid); }, args, input);
+  return run_prepared([&] { become(uid, gid); }, args, input);
 }
 
 Scratch::Scratch() : path_(make_directory("/tmp/hato-test-XXXXXX")) {}

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -43,6 +44,9 @@ struct Result {
   std::string err;
 };
 Result run(const std::vector<std::string>& args, std::string_view input = "");
+// `prepare` runs in the child before exec.
+Result run_prepared(const std::function<void()>& prepare, const std::vector<std::string>& args,
+                    std::string_view input = "");
 // As another user with no other groups.
 Result run_as(uid_t uid, gid_t gid, const std::vector<std::string>& args, std::string_view input = "");
 
