@@ -295,12 +295,6 @@ std::vector<Lookup> look_up(const ResolverConfig& config, std::string_view name,
       next[0].type = types[i];
       ask(config, next, deadline);
       const bool authentic = lookups[i].authentic;
-      if (++steps > max_dns_aliases + 1) {
-        lookups[i] = Lookup{};
-        lookups[i].alias_loop = true;
-        lookups[i].problem = "the aliases (CNAME) of " + std::string(name) + " loop";
-        break;
-      }
       lookups[i] = judge(next[0], steps, follow_to);
       lookups[i].alias = true;
       lookups[i].authentic = lookups[i].authentic && authentic;

@@ -1,0 +1,665 @@
+// qmail-remote as an executable against scripted DNS and SMTP servers; qmail-tcpto and qmail-tcpok.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "lib/base/clock.h"
+#include "lib/base/conf.h"
+#include "lib/base/process.h"
+#include "lib/store/tcpto.h"
+#include "tests/program/dns_server.h"
+#include "tests/program/private_home.h"
+#include "tests/program/smtp_server.h"
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
+using namespace hato;
+using namespace hato::test;
+using namespace std::string_literals;
+using Reports = std::vector<std::string>;
+
+namespace {
+
+const std::string plain_message = "Subject: test\n\nHello.\n";
+
+// A home with qmail-remote in it, a DNS server, and short timeouts.
+struct Remote {
+  PrivateHome home{"qmail-remote", "qmail-tcpto", "qmail-tcpok"};
+  DnsServer dns;
+  const std::string program = std::string(conf::home) + "/bin/qmail-remote";
+
+  Remote() {
+    home.write("control/me", "client.test\n");
+    home.write("control/resolver", dns.control_line() + "\n");
+    home.write("control/timeoutconnect", "1\n");
+    home.write("control/timeoutremote", "2\n");
+    home.write("control/timeoutdns", "1\n");
+    mkdir(home.path("queue/lock").c_str(), 0755);
+    home.write("queue/lock/tcpto", "");
+    const auto user = passwd_user(conf::user_qmailr);
+    REQUIRE(user);
+    REQUIRE(chown(home.path("queue/lock/tcpto").c_str(), user->uid, user->gid) == 0);
+  }
+  void route(const std::string& line) const { home.write("control/smtproutes", line + "\n"); }
+  // Everything by MX, but on the port of these servers.
+  void by_mx(std::uint16_t port) const { route("::" + std::to_string(port)); }
+  void relay(const SmtpServer& server) const { route(":127.0.0.1:" + std::to_string(server.port())); }
+
+  Reports send(const std::string& host, const std::string& sender, const std::vector<std::string>& recipients,
+               const std::string& message = plain_message) const {
+    std::vector<std::string> args{program, host, sender};
+    args.insert(args.end(), recipients.begin(), recipients.end());
+    return reports(test::run(args, message));
+  }
+  Reports send_to(const std::string& host) const { return send(host, "from@client.test", {"to@" + host}); }
+  static Reports reports(const Result& result) {
+    CHECK(result.code == 0);  // qmail-remote(8): always
+    CHECK(result.err.empty());
+    Reports list;
+    std::string_view rest = result.out;
+    while (!rest.empty()) {
+      const std::size_t nul = rest.find('\0');
+      REQUIRE(nul != rest.npos);
+      list.emplace_back(rest.substr(0, nul));
+      rest.remove_prefix(nul + 1);
+    }
+    return list;
+  }
+};
+
+bool starts(const std::string& text, const std::string& with) {
+  return text.substr(0, with.size()) == with;
+}
+
+const std::string no_connection = "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n";
+
+}  // namespace
+
+TEST_CASE("remote: one message, one round trip for the envelope", "[remote]") {
+  Remote remote;
+  SmtpServer server;
+  remote.relay(server);
+  const Reports reports =
+      remote.send("a.test", "from@client.test", {"to@a.test"}, ".dot\nx\r\ny\rz\ncaf\xc3\xa9");
+  CHECK(reports == Reports{"r", "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n"});
+  const auto sessions = server.sessions();
+  REQUIRE(sessions.size() == 1);
+  CHECK(sessions[0].commands == Reports{"EHLO client.test",
+                                        "MAIL FROM:<from@client.test> SIZE=22 BODY=8BITMIME",
+                                        "RCPT TO:<to@a.test>", "DATA", "QUIT"});
+  CHECK(sessions[0].messages == Reports{"..dot\r\nx\r\ny z\r\ncaf\xc3\xa9\r\n"});
+  CHECK_FALSE(sessions[0].bare_cr_or_lf);
+  CHECK(sessions[0].early_commands);
+  CHECK(remote.dns.queries().empty());
+}
+
+TEST_CASE("remote: helohost, the null sender, quoting, 7-bit", "[remote]") {
+  Remote remote;
+  SmtpServer server;
+  remote.relay(server);
+  remote.home.write("control/helohost", "other.test\n");
+  const Reports reports = remote.send("a.test", "", {"a..b@a.test", "two words@a.test", "q\"@a.test"}, "x\n");
+  CHECK(reports.size() == 4);
+  CHECK(server.sessions()[0].commands ==
+        Reports{"EHLO other.test", "MAIL FROM:<> SIZE=3", "RCPT TO:<\"a..b\"@a.test>",
+                "RCPT TO:<\"two words\"@a.test>", "RCPT TO:<\"q\\\"\"@a.test>", "DATA", "QUIT"});
+}
+
+TEST_CASE("remote: servers that offer little", "[remote]") {
+  Remote remote;
+  struct Row {
+    const char* ehlo;
+    Reports commands;
+  };
+  const std::string rcpt = "RCPT TO:<to@a.test>";
+  const Row rows[] = {
+      {"250 test", {"EHLO client.test", "MAIL FROM:<from@client.test>", rcpt, "DATA", "QUIT"}},
+      {"250-test\n250 8bitmime",
+       {"EHLO client.test", "MAIL FROM:<from@client.test> BODY=8BITMIME", rcpt, "DATA", "QUIT"}},
+      {"250-test\n250 SIZE",
+       {"EHLO client.test", "MAIL FROM:<from@client.test> SIZE=5", rcpt, "DATA", "QUIT"}},
+      {"502 5.5.1 what?",
+       {"EHLO client.test", "HELO client.test", "MAIL FROM:<from@client.test>", rcpt, "DATA", "QUIT"}},
+      {"500 what?",
+       {"EHLO client.test", "HELO client.test", "MAIL FROM:<from@client.test>", rcpt, "DATA", "QUIT"}},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.ehlo);
+    SmtpScript script;
+    script.ehlo = row.ehlo;
+    SmtpServer server(script);
+    remote.relay(server);
+    const Reports reports = remote.send("a.test", "from@client.test", {"to@a.test"}, "\xc3\xa9x\n");
+    REQUIRE(reports.size() == 2);
+    CHECK(reports[1][0] == 'K');
+    const auto session = server.sessions().at(0);
+    CHECK(session.commands == row.commands);
+    CHECK_FALSE(session.early_commands);  // RFC 2920: nothing early without PIPELINING
+  }
+}
+
+TEST_CASE("remote: refusals word for word, with and without pipelining", "[remote]") {
+  Remote remote;
+  struct Row {
+    const char* what;
+    SmtpScript script;
+    Reports reports;
+  };
+  const std::string many = "550-5.7.1 first line\n550-5.7.1 second line\n550 5.7.1 third line";
+  const auto script = [](const std::string& command, const std::string& reply) {
+    SmtpScript s;
+    s.replies[command] = reply;
+    return s;
+  };
+  SmtpScript refused_after{};
+  refused_after.message = many;
+  SmtpScript deferred_after{};
+  deferred_after.message = "451 later";
+  SmtpScript closes_after{};
+  closes_after.message = "";
+  const std::vector<Row> rows = {
+      {"sender, for good",
+       script("MAIL", many),
+       {"DConnected to 127.0.0.1 but sender was rejected.\nRemote host said: " + many + "\n"}},
+      {"sender, for now",
+       script("MAIL", "451 4.3.0 busy"),
+       {"ZConnected to 127.0.0.1 but sender was rejected.\nRemote host said: 451 4.3.0 busy\n"}},
+      {"the recipient, for good",
+       script("RCPT", many),
+       {"h127.0.0.1 does not like recipient.\nRemote host said: " + many + "\n",
+        "DGiving up on 127.0.0.1.\n"}},
+      {"the recipient, for now",
+       script("RCPT", "450 4.2.0 greylisted"),
+       {"s127.0.0.1 does not like recipient.\nRemote host said: 450 4.2.0 greylisted\n",
+        "DGiving up on 127.0.0.1.\n"}},
+      {"DATA, for good",
+       script("DATA", "554 no"),
+       {"r", "D127.0.0.1 failed on DATA command.\nRemote host said: 554 no\n"}},
+      {"DATA, for now",
+       script("DATA", "451 no"),
+       {"r", "Z127.0.0.1 failed on DATA command.\nRemote host said: 451 no\n"}},
+      {"DATA answered by 250, which is no answer",
+       script("DATA", "250 what"),
+       {"r", "Z127.0.0.1 failed on DATA command.\nRemote host said: 250 what\n"}},
+      {"the message, for good",
+       refused_after,
+       {"r", "D127.0.0.1 failed after I sent the message.\nRemote host said: " + many + "\n"}},
+      {"the message, for now",
+       deferred_after,
+       {"r", "Z127.0.0.1 failed after I sent the message.\nRemote host said: 451 later\n"}},
+      {"hangs up after the message",
+       closes_after,
+       {"r", "ZConnected to 127.0.0.1 but connection died. Possible duplicate! (#4.4.2)\n"}},
+      {"hangs up at DATA", script("DATA", ""), {"ZConnected to 127.0.0.1 but connection died. (#4.4.2)\n"}},
+      {"hangs up at RCPT", script("RCPT", ""), {"ZConnected to 127.0.0.1 but connection died. (#4.4.2)\n"}},
+      {"421 at MAIL",
+       script("MAIL", "421 4.3.2 going down"),
+       {"ZConnected to 127.0.0.1 but it closed the session.\nRemote host said: 421 4.3.2 going down\n"}},
+      {"421 at RCPT",
+       script("RCPT", "421 4.3.2 going down"),
+       {"ZConnected to 127.0.0.1 but it closed the session.\nRemote host said: 421 4.3.2 going down\n"}},
+      {"421 at DATA",
+       script("DATA", "421 4.3.2 going down"),
+       {"ZConnected to 127.0.0.1 but it closed the session.\nRemote host said: 421 4.3.2 going down\n"}},
+      {"not SMTP at all",
+       script("MAIL", "hello there"),
+       {"ZConnected to 127.0.0.1 but connection died. (#4.4.2)\nThe connection was given up: what it says is "
+        "not SMTP: "
+        "hello there\n.\n"}},
+  };
+  for (const Row& row : rows) {
+    for (const bool pipelining : {true, false}) {
+      CAPTURE(row.what, pipelining);
+      SmtpScript s = row.script;
+      if (!pipelining) s.ehlo = "250 test";
+      SmtpServer server(s);
+      remote.relay(server);
+      Reports reports = remote.send_to("a.test");
+      if (std::string(row.what) == "not SMTP at all" && reports.size() == 1)
+        CHECK(starts(reports[0], "ZConnected to 127.0.0.1 but connection died. (#4.4.2)\n"));
+      else
+        CHECK(reports == row.reports);
+      const auto sessions = server.sessions();
+      REQUIRE(sessions.size() == 1);
+      const bool should_have = row.script.message != "250 2.0.0 queued" && row.script.replies.empty();
+      // Nothing is handed over when nobody may have it.
+      for (const std::string& message : sessions[0].messages)
+        CHECK((should_have || message.empty() || message == "(broken off)"));
+    }
+  }
+}
+
+TEST_CASE("remote: several recipients, some accepted", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.replies["RCPT TO:<bad"] = "550-5.1.1 no\n550 5.1.1 such user";
+  script.replies["RCPT TO:<later"] = "450 4.2.1 later";
+  for (const bool pipelining : {true, false}) {
+    CAPTURE(pipelining);
+    if (!pipelining) script.ehlo = "250 test";
+    SmtpServer server(script);
+    remote.relay(server);
+    CHECK(
+        remote.send("a.test", "f@c.test", {"one@a.test", "bad@a.test", "later@a.test", "two@a.test"}) ==
+        Reports{"r",
+                "h127.0.0.1 does not like recipient.\nRemote host said: 550-5.1.1 no\n550 5.1.1 such user\n",
+                "s127.0.0.1 does not like recipient.\nRemote host said: 450 4.2.1 later\n", "r",
+                "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n"});
+    CHECK(server.sessions().at(0).messages == Reports{"Subject: test\r\n\r\nHello.\r\n"});
+  }
+}
+
+TEST_CASE("remote: more recipients than go out at once", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.replies["RCPT TO:<u7@"] = "550 no";
+  SmtpServer server(script);
+  remote.relay(server);
+  std::vector<std::string> recipients;
+  for (int i = 0; i < 120; ++i) recipients.push_back("u" + std::to_string(i) + "@a.test");
+  const Reports reports = remote.send("a.test", "f@c.test", recipients);
+  REQUIRE(reports.size() == 121);
+  for (std::size_t i = 0; i < 120; ++i) CHECK(reports[i][0] == (i == 7 ? 'h' : 'r'));
+  CHECK(reports[120][0] == 'K');
+}
+
+TEST_CASE("remote: accepted recipients of a refused sender get nothing", "[remote]") {
+  // A server that is so confused that it refuses MAIL, takes RCPT and asks for the message.
+  Remote remote;
+  SmtpScript script;
+  script.replies["MAIL"] = "550 no";
+  SmtpServer server(script);
+  remote.relay(server);
+  CHECK(remote.send_to("a.test") ==
+        Reports{"DConnected to 127.0.0.1 but sender was rejected.\nRemote host said: 550 no\n"});
+  CHECK(server.sessions().at(0).messages == Reports{"(broken off)"});
+}
+
+TEST_CASE("remote: a refusal in the middle of the message is heard", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.message = "552 5.3.4 that is enough";
+  script.early_quit_in_data = true;
+  SmtpServer server(script);
+  remote.relay(server);
+  std::string large;
+  while (large.size() < (30U << 20)) large += std::string(99, 'x') + "\n";
+  const Reports reports = remote.send("a.test", "f@c.test", {"t@a.test"}, large);
+  REQUIRE(reports.size() == 2);
+  // The kernel may throw the refusal away when the connection is reset; never is it taken for acceptance.
+  const bool heard =
+      reports[1] ==
+      "D127.0.0.1 failed after I sent the message.\nRemote host said: 552 5.3.4 that is enough\n";
+  const bool lost = starts(reports[1], "ZConnected to 127.0.0.1 but connection died. ");
+  CHECK((heard || lost));
+}
+
+TEST_CASE("remote: too large for the server", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.ehlo = "250-test\n250 SIZE 1000";
+  SmtpServer server(script);
+  remote.relay(server);
+  const std::string exactly = std::string(998, 'x') + "\n";
+  CHECK(remote.send("a.test", "f@c.test", {"t@a.test"}, exactly).back()[0] == 'K');
+  CHECK(remote.send("a.test", "f@c.test", {"t@a.test"}, "x" + exactly) ==
+        Reports{"DConnected to 127.0.0.1 but the message is too large for it: 1001 bytes, and it takes 1000 "
+                "at most. "
+                "(#5.3.4)\n"});
+  CHECK(server.sessions().at(1).commands == Reports{"EHLO client.test", "QUIT"});
+}
+
+TEST_CASE("remote: internationalized addresses", "[remote]") {
+  Remote remote;
+  SmtpServer old;
+  remote.relay(old);
+  CHECK(remote.send("日本.test", "f@c.test", {"u@日本.test"}).back()[0] == 'K');
+  CHECK(old.sessions().at(0).commands.at(2) == "RCPT TO:<u@xn--wgv71a.test>");
+  CHECK(starts(remote.send("a.test", "f@c.test", {"鳩@a.test"}).back(),
+               "DConnected to 127.0.0.1 but it does not know internationalized addresses (SMTPUTF8)"));
+  SmtpScript script;
+  script.ehlo = "250-test\n250 SMTPUTF8";
+  SmtpServer modern(script);
+  remote.relay(modern);
+  CHECK(remote.send("a.test", "f@c.test", {"鳩@日本.test"}).back()[0] == 'K');
+  CHECK(modern.sessions().at(0).commands.at(1) == "MAIL FROM:<f@c.test> SMTPUTF8");
+  CHECK(modern.sessions().at(0).commands.at(2) == "RCPT TO:<鳩@日本.test>");
+}
+
+TEST_CASE("remote: by mail exchangers, the best first", "[remote]") {
+  Remote remote;
+  SmtpServer first("127.0.0.2", 0, {});
+  SmtpServer second("127.0.0.3", first.port(), {});
+  remote.by_mx(first.port());
+  remote.dns.mx("a.test", 20, "mx2.a.test");
+  remote.dns.mx("a.test", 10, "mx1.a.test");
+  remote.dns.a("mx1.a.test", "127.0.0.2");
+  remote.dns.a("mx2.a.test", "127.0.0.3");
+  CHECK(remote.send_to("a.test").back() ==
+        "K127.0.0.2 accepted message.\nRemote host said: 250 2.0.0 queued\n");
+  CHECK(second.sessions().empty());
+  CHECK(remote.dns.count("A mx2.a.test") == 0);  // nobody asked for what is not needed
+}
+
+TEST_CASE("remote: equal preferences are shuffled", "[remote]") {
+  Remote remote;
+  SmtpServer first("127.0.0.2", 0, {});
+  SmtpServer second("127.0.0.3", first.port(), {});
+  remote.by_mx(first.port());
+  for (const char* host : {"mx1.a.test", "mx2.a.test"}) remote.dns.mx("a.test", 10, host);
+  remote.dns.a("mx1.a.test", "127.0.0.2");
+  remote.dns.a("mx2.a.test", "127.0.0.3");
+  for (int i = 0; i < 24; ++i) CHECK(remote.send_to("a.test").back()[0] == 'K');
+  CHECK(first.sessions().size() + second.sessions().size() == 24);
+  CHECK_FALSE(first.sessions().empty());  // one in 8 million that chance fools us
+  CHECK_FALSE(second.sessions().empty());
+}
+
+TEST_CASE("remote: the next exchanger after one that cannot be used", "[remote]") {
+  struct Row {
+    const char* what;
+    SmtpScript script;
+  };
+  const auto with = [](auto change) {
+    SmtpScript script;
+    change(script);
+    return script;
+  };
+  const std::vector<Row> rows = {
+      {"reset", with([](SmtpScript& s) { s.reset = true; })},
+      {"closes at once", with([](SmtpScript& s) { s.greeting = ""; })},
+      {"silent", with([](SmtpScript& s) { s.silent = true; })},
+      {"4xx greeting", with([](SmtpScript& s) { s.greeting = "450 not now"; })},
+      {"421 greeting", with([](SmtpScript& s) { s.greeting = "421 not now"; })},
+      {"5xx greeting", with([](SmtpScript& s) { s.greeting = "554-never\n554 here"; })},
+      {"no SMTP", with([](SmtpScript& s) { s.greeting = "SSH-2.0-x"; })},
+      {"EHLO and HELO refused", with([](SmtpScript& s) { s.ehlo = s.replies["HELO"] = "550 who are you"; })},
+      {"EHLO deferred", with([](SmtpScript& s) { s.ehlo = "450 not now"; })},
+      {"closes at EHLO", with([](SmtpScript& s) { s.ehlo = ""; })},
+      {"421 at MAIL", with([](SmtpScript& s) { s.replies["MAIL"] = "421 down"; })},
+      {"closes at RCPT", with([](SmtpScript& s) { s.replies["RCPT"] = ""; })},
+      {"421 at DATA", with([](SmtpScript& s) { s.replies["DATA"] = "421 down"; })},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    Remote remote;
+    SmtpServer bad("127.0.0.2", 0, row.script);
+    SmtpServer good("127.0.0.3", bad.port(), {});
+    remote.by_mx(bad.port());
+    remote.dns.mx("a.test", 10, "mx1.a.test");
+    remote.dns.mx("a.test", 20, "mx2.a.test");
+    remote.dns.a("mx1.a.test", "127.0.0.2");
+    remote.dns.a("mx2.a.test", "127.0.0.3");
+    CHECK(remote.send_to("a.test") ==
+          Reports{"r", "K127.0.0.3 accepted message.\nRemote host said: 250 2.0.0 queued\n"});
+    CHECK(bad.sessions().size() == 1);
+    CHECK(good.sessions().at(0).messages.size() == 1);
+  }
+}
+
+TEST_CASE("remote: what is said when no exchanger could be used", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.greeting = "554-never\n554 here";
+  SmtpServer server(script);
+  remote.relay(server);
+  CHECK(remote.send_to("a.test") ==
+        Reports{"ZConnected to 127.0.0.1 but greeting failed.\nRemote host said: 554-never\n554 here\n"});
+  script = {};
+  script.ehlo = "450 wait";
+  SmtpServer waits(script);
+  remote.relay(waits);
+  CHECK(remote.send_to("a.test") ==
+        Reports{"ZConnected to 127.0.0.1 but my name was rejected.\nRemote host said: 450 wait\n"});
+  remote.route(":127.0.0.1:1");
+  CHECK(remote.send_to("a.test") == Reports{no_connection});  // refused
+}
+
+TEST_CASE("remote: a refused exchanger, a refusal that counts", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.replies["RCPT"] = "550 no";
+  SmtpServer first("127.0.0.2", 0, script);
+  SmtpServer second("127.0.0.3", first.port(), {});
+  remote.by_mx(first.port());
+  remote.dns.mx("a.test", 5, "mx0.a.test");
+  remote.dns.mx("a.test", 10, "mx1.a.test");
+  remote.dns.mx("a.test", 20, "mx2.a.test");
+  remote.dns.a("mx0.a.test", "127.0.0.4");  // nobody listens
+  remote.dns.a("mx1.a.test", "127.0.0.2");
+  remote.dns.a("mx2.a.test", "127.0.0.3");
+  CHECK(starts(remote.send_to("a.test").at(0), "h127.0.0.2 does not like recipient."));
+  CHECK(second.sessions().empty());  // what one exchanger says counts for all
+}
+
+TEST_CASE("remote: IPv6 first, then IPv4", "[remote]") {
+  Remote remote;
+  SmtpServer four("127.0.0.1", 0, {});
+  remote.by_mx(four.port());
+  remote.dns.a("a.test", "127.0.0.1");  // no MX: the host itself (RFC 5321 5.1)
+  remote.dns.a("a.test", "::1");
+  CHECK(remote.send_to("a.test").back() ==
+        "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n");
+  SmtpServer six("::1", four.port(), {});
+  CHECK(remote.send_to("a.test").back() == "K::1 accepted message.\nRemote host said: 250 2.0.0 queued\n");
+  CHECK(remote.send_to("[IPv6:::1]").back()[0] == 'K');
+  CHECK(remote.send_to("[127.0.0.1]").back()[0] == 'K');
+  CHECK(six.sessions().size() == 2);
+  CHECK(four.sessions().size() == 2);
+  remote.route(":[::1]:" + std::to_string(six.port()));
+  CHECK(remote.send_to("b.test").back()[0] == 'K');
+}
+
+TEST_CASE("remote: what DNS says", "[remote]") {
+  struct Row {
+    const char* host;
+    const char* report;
+  };
+  const Row rows[] = {
+      {"none.test", "DSorry, I couldn't find any host named none.test. (#5.1.2)\n"},
+      {"empty.test", "DSorry, I couldn't find a mail exchanger or IP address. (#5.4.4)\n"},
+      {"dangling.test", "DSorry, I couldn't find a mail exchanger or IP address. (#5.4.4)\n"},
+      {"null.test", "DSorry, null.test does not accept mail: it says so by a null MX record. (#5.1.10)\n"},
+      {"fails.test", "ZSorry, I couldn't find any host by that name. (#4.1.2)\nDNS server "},
+      {"half.test", "ZSorry, I couldn't find any host by that name. (#4.1.2)\n"},
+      {"silent.test",
+       "ZSorry, I couldn't find any host by that name. (#4.1.2)\nno answer from any DNS server.\n"},
+      {"loop.test", "ZCNAME lookup failed temporarily. (#4.4.3)\n"},
+      {"a..b.test", "DSorry, I couldn't find any host named a..b.test. (#5.1.2)\n"},
+      {"two words", "DSorry, I couldn't find any host named two?words. (#5.1.2)\n"},
+      {"[300.0.0.1]", "DSorry, I couldn't find any host named [300.0.0.1]. (#5.1.2)\n"},
+      {"", "DSorry, I couldn't find any host named . (#5.1.2)\n"},
+      {"ours.test", "DSorry. Although I'm listed as a best-preference MX or A for that host,\n"},
+      {"ours-first.test", "DSorry. Although I'm listed as a best-preference MX or A for that host,\n"},
+      {"ours-bare.test", "DSorry. Although I'm listed as a best-preference MX or A for that host,\n"},
+      {"[127.0.0.1]", "DSorry. Although I'm listed as a best-preference MX or A for that host,\n"},
+      {"[IPv6:::1]", "DSorry. Although I'm listed as a best-preference MX or A for that host,\n"},
+      {"zero.test", "DSorry. Although I'm listed as a best-preference MX or A for that host,\n"},
+  };
+  Remote remote;
+  DnsServer& dns = remote.dns;
+  dns.exists("empty.test");
+  dns.mx("dangling.test", 10, "none.test");
+  dns.mx("null.test", 0, ".");
+  dns.trick("fails.test", DnsServer::Trick::servfail);
+  dns.mx("half.test", 10, "none.test");
+  dns.mx("half.test", 20, "fails.test");
+  dns.trick("silent.test", DnsServer::Trick::silent);
+  dns.cname("loop.test", "pool.test");
+  dns.cname("pool.test", "loop.test");
+  dns.mx("ours.test", 10, "ours-bare.test");
+  dns.mx("ours-first.test", 20, "far.test");
+  dns.mx("ours-first.test", 10, "ours-bare.test");
+  dns.a("far.test", "192.0.2.1");
+  dns.a("ours-bare.test", "127.0.0.1");
+  dns.mx("zero.test", 10, "z.test");
+  dns.a("z.test", "0.0.0.0");
+  for (const Row& row : rows) {
+    CAPTURE(row.host);
+    const Reports reports = remote.send_to(row.host);
+    REQUIRE(reports.size() == 1);
+    CAPTURE(reports[0]);
+    CHECK(starts(reports[0], row.report));
+  }
+  CHECK(dns.count("A far.test") == 0);  // worse than ourselves: not even looked up
+}
+
+TEST_CASE("remote: answers cut off, aliases, A-labels", "[remote]") {
+  Remote remote;
+  SmtpServer server("127.0.0.2", 0, {});
+  remote.by_mx(server.port());
+  for (int i = 0; i < 100; ++i)
+    remote.dns.mx("many.test", 10 + static_cast<unsigned>(i), "mx" + std::to_string(i) + ".test");
+  remote.dns.trick("many.test", DnsServer::Trick::truncated);
+  remote.dns.a("mx3.test", "127.0.0.2");
+  CHECK(remote.send_to("many.test").back()[0] == 'K');
+  CHECK(remote.dns.count("MX many.test/tcp") == 1);
+  CHECK(remote.dns.count("A mx5.test") == 0);
+  remote.dns.cname("alias.test", "real.test");
+  remote.dns.mx("real.test", 1, "mx3.test");
+  CHECK(remote.send_to("alias.test").back()[0] == 'K');
+  CHECK(server.sessions().back().commands.at(2) == "RCPT TO:<to@alias.test>");  // the envelope stays as it is
+  remote.dns.mx("xn--wgv71a.test", 1, "mx3.test");
+  CHECK(remote.send_to("日本.test").back()[0] == 'K');
+}
+
+TEST_CASE("remote: hundred exchangers that are not there end soon", "[remote]") {
+  Remote remote;
+  for (int i = 0; i < 100; ++i)
+    remote.dns.mx("many.test", static_cast<unsigned>(i), "mx" + std::to_string(i) + ".test");
+  const Reports reports = remote.send_to("many.test");
+  CHECK(starts(reports.at(0), "DSorry, I couldn't find a mail exchanger"));
+  const auto queries = remote.dns.queries();
+  CHECK(queries.size() == 1 + 2 * 20);
+}
+
+TEST_CASE("remote: smtproutes", "[remote]") {
+  Remote remote;
+  SmtpServer server;
+  const std::string port = std::to_string(server.port());
+  remote.dns.a("relay.test", "127.0.0.1");
+  remote.dns.mx("relay.test", 1, "elsewhere.test");
+  remote.dns.cname("alias.test", "relay.test");
+  remote.route("a.test:relay.test:" + port + "\nb.test:alias.test:" + port + "\nc.test:gone.test:" + port +
+               "\nd.test:relay.test:" + port + " starttls\ne.test:relay.test:x\n:127.0.0.1:1");
+  CHECK(remote.send_to("a.test").back()[0] == 'K');
+  CHECK(remote.send_to("b.test").back()[0] == 'K');
+  CHECK(remote.dns.count("MX relay.test") == 0);
+  // A relay is the operator's: its absence never bounces a customer's mail.
+  CHECK(remote.send_to("c.test") ==
+        Reports{"ZSorry, I couldn't find the relay gone.test that control/smtproutes names. (#4.4.3)\n"});
+  CHECK(starts(remote.send_to("d.test").at(0), "ZUnable to read control files. (#4.3.0)\n"));
+  CHECK(remote.send_to("d.test").at(0).find("\"starttls\"") != std::string::npos);
+  CHECK(starts(remote.send_to("e.test").at(0), "ZUnable to read control files. (#4.3.0)\n"));
+  CHECK(remote.send_to("other.test") == Reports{no_connection});
+}
+
+TEST_CASE("remote: time is over", "[remote]") {
+  Remote remote;
+  remote.home.write("control/timeoutremote", "1\n");
+  SmtpScript script;
+  script.silent = true;
+  SmtpServer server(script);
+  remote.relay(server);
+  const Deadline patience = Deadline::in_seconds(4);
+  CHECK(remote.send_to("a.test") == Reports{"ZConnected to 127.0.0.1 but connection died. (#4.4.2)\n"});
+  CHECK_FALSE(patience.passed());
+}
+
+TEST_CASE("remote: hosts that do not answer are remembered", "[remote]") {
+  Remote remote;
+  const DeafPort deaf("127.0.0.2");
+  SmtpServer good("127.0.0.3", deaf.port(), {});
+  remote.by_mx(deaf.port());
+  remote.dns.mx("a.test", 1, "deaf.test");
+  remote.dns.mx("a.test", 2, "good.test");
+  remote.dns.a("deaf.test", "127.0.0.2");
+  remote.dns.a("good.test", "127.0.0.3");
+  const auto timed = [&] {
+    const Deadline half = Deadline::in(std::chrono::milliseconds(700));
+    CHECK(remote.send_to("a.test").back()[0] == 'K');
+    return half.passed();
+  };
+  CHECK(timed());  // waits a second for the deaf one
+  CHECK(timed());  // once does not count
+  const std::string listing = std::string(conf::home) + "/bin/qmail-tcpto";
+  const Result one = test::run({listing});
+  CHECK(one.code == 0);
+  CHECK(starts(one.out, "127.0.0.2:" + std::to_string(deaf.port()) + " timed out "));
+  CHECK(one.out.find(" seconds ago; # recent timeouts: 1\n") != std::string::npos);
+  {
+    // The second timeout, two minutes later.
+    Tcpto table(conf::home);
+    const std::int64_t now = now_seconds();
+    table.clear();
+    table.timed_out(*IpAddress::parse("127.0.0.2"), deaf.port(), now - 200);
+    table.timed_out(*IpAddress::parse("127.0.0.2"), deaf.port(), now);
+  }
+  CHECK_FALSE(timed());  // not asked any more
+  remote.route(":127.0.0.2:" + std::to_string(deaf.port()));
+  CHECK(remote.send_to("a.test") == Reports{no_connection});
+  CHECK(test::run({std::string(conf::home) + "/bin/qmail-tcpok"}).code == 0);
+  CHECK(test::run({listing}).out.empty());
+  {
+    // One that answers again is forgotten.
+    Tcpto table(conf::home);
+    const std::int64_t now = now_seconds();
+    table.timed_out(*IpAddress::parse("127.0.0.3"), good.port(), now - 9999);
+    table.timed_out(*IpAddress::parse("127.0.0.3"), good.port(), now - 9000);
+    REQUIRE(table.entries().size() == 1);
+    remote.route(":127.0.0.3:" + std::to_string(good.port()));
+    CHECK(remote.send_to("a.test").back()[0] == 'K');
+    CHECK(table.entries().empty());
+  }
+}
+
+TEST_CASE("remote: invoked wrongly, set up wrongly", "[remote]") {
+  Remote remote;
+  SmtpServer server;
+  remote.relay(server);
+  CHECK(Remote::reports(test::run({remote.program, "a.test", "f@c.test"})) ==
+        Reports{"DI (qmail-remote) was invoked improperly. (#5.3.5)\n"});
+  CHECK(starts(remote.send("a.test", "f@c.test", {"t@a.test\r\nRCPT TO:<evil@a.test>"}).at(0),
+               "DSorry, SMTP has no way to say the address "));
+  CHECK(starts(remote.send("a.test", "f\n@c.test", {"t@a.test"}).at(0),
+               "DSorry, SMTP has no way to say the address "));
+  remote.home.write("control/me", "");
+  CHECK(starts(remote.send_to("a.test").at(0), "ZUnable to read control files. (#4.3.0)\n"));
+  unlink(remote.home.path("control/me").c_str());
+  CHECK(starts(remote.send_to("a.test").at(0), "ZUnable to read control files. (#4.3.0)\n"));
+  remote.home.write("control/helohost", "h.test\n");
+  CHECK(remote.send_to("a.test").back()[0] == 'K');
+  remote.home.write("control/smtproutes", "x", 0000);
+  CHECK(starts(remote.send_to("a.test").at(0), "ZUnable to read control files. (#4.3.0)\n"));
+  unlink(remote.home.path("control/smtproutes").c_str());
+  remote.home.write("control/resolver", "dns.example\n");
+  CHECK(starts(remote.send_to("a.test").at(0), "ZUnable to read control files. (#4.3.0)\n"));
+  CHECK(server.sessions().size() == 1);
+}
+
+TEST_CASE("remote: the message begins where the descriptor stands", "[remote]") {
+  Remote remote;
+  SmtpServer server;
+  remote.relay(server);
+  Fd fd(memfd_create("message", MFD_CLOEXEC));
+  write_all(fd.get(), "secret envelope\nSubject: x\n\nbody\n", "memfd");
+  lseek(fd.get(), 16, SEEK_SET);
+  const pid_t pid = fork_child("test", [&] {
+    dup2(fd.get(), 0);
+    const Fd null = open_file("/dev/null", O_WRONLY);
+    dup2(null.get(), 1);
+    exec_program({remote.program, "a.test", "f@c.test", "t@a.test"});
+    return 1;
+  });
+  CHECK(wait_for_child(pid) == 0);
+  CHECK(server.sessions().at(0).messages == Reports{"Subject: x\r\n\r\nbody\r\n"});
+  CHECK(lseek(fd.get(), 0, SEEK_CUR) == 16);
+}

@@ -1,0 +1,189 @@
+#include "tests/program/smtp_server.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+
+namespace hato::test {
+
+namespace {
+
+struct Listener {
+  Fd fd;
+  std::uint16_t port;
+};
+
+Listener listen_on(const std::string& address, std::uint16_t port, int backlog) {
+  const SocketAddress at = socket_address(*IpAddress::parse(address), port);
+  Fd fd(socket(at.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (port != 0) setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd.get(), at.get(), at.length) != 0 || listen(fd.get(), backlog) != 0)
+    throw_errno("listen on " + address);
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size);
+  return {std::move(fd), endpoint_of(storage)->port};
+}
+
+// Lines as they come, and whether one is waiting already.
+class Lines {
+ public:
+  Lines(int fd, int stop) : fd_(fd), stop_(stop) {}
+  std::optional<std::string> next() {  // with its line end
+    for (;;) {
+      const std::size_t lf = have_.find('\n');
+      if (lf != have_.npos) {
+        std::string line = have_.substr(0, lf + 1);
+        have_.erase(0, lf + 1);
+        return line;
+      }
+      pollfd fds[2] = {{fd_, POLLIN, 0}, {stop_, POLLIN, 0}};
+      if (poll(fds, 2, 20000) <= 0 || fds[1].revents != 0) return std::nullopt;
+      char space[65536];
+      const ssize_t n = recv(fd_, space, sizeof space, 0);
+      if (n <= 0) return std::nullopt;
+      have_.append(space, static_cast<std::size_t>(n));
+    }
+  }
+  bool waiting() const { return !have_.empty(); }
+
+ private:
+  int fd_, stop_;
+  std::string have_;
+};
+
+std::string wire(const std::string& reply) {
+  std::string out;
+  for (const char c : reply) out += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  return out + "\r\n";
+}
+
+}  // namespace
+
+SmtpServer::SmtpServer(const std::string& address, std::uint16_t port, SmtpScript script)
+    : script_(std::move(script)) {
+  Listener listener = listen_on(address, port, 10);
+  listen_ = std::move(listener.fd);
+  port_ = listener.port;
+  FdPair stop = make_pipe();
+  stop_read_ = std::move(stop.first);
+  stop_write_ = std::move(stop.second);
+  thread_ = std::thread([this] { serve(); });
+}
+
+SmtpServer::~SmtpServer() {
+  stop_write_.reset();
+  thread_.join();
+}
+
+std::vector<SmtpSession> SmtpServer::sessions() const {
+  for (int tries = 0; tries < 200; ++tries) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!busy_ || script_.silent) return sessions_;
+    }
+    usleep(10 * 1000);
+  }
+  const std::lock_guard lock(mutex_);
+  return sessions_;
+}
+
+void SmtpServer::serve() {
+  for (;;) {
+    pollfd fds[2] = {{listen_.get(), POLLIN, 0}, {stop_read_.get(), POLLIN, 0}};
+    if (poll(fds, 2, -1) < 0) continue;
+    if (fds[1].revents != 0) return;
+    {
+      const std::lock_guard lock(mutex_);
+      busy_ = true;
+      sessions_.emplace_back();
+    }
+    {
+      const Fd client(accept4(listen_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (script_.reset) {
+        const linger now{1, 0};
+        setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+      } else if (client) {
+        converse(client.get());
+      }
+    }
+    const std::lock_guard lock(mutex_);
+    busy_ = false;
+  }
+}
+
+void SmtpServer::converse(int fd) {
+  Lines lines(fd, stop_read_.get());
+  SmtpSession session;
+  const auto publish = [&] {
+    const std::lock_guard lock(mutex_);
+    sessions_.back() = session;
+  };
+  const auto say = [&](const std::string& reply) {
+    publish();
+    if (reply.empty()) return false;
+    const std::string text = wire(reply);
+    return ::send(fd, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+  };
+  if (script_.silent) {
+    lines.next();
+    return;
+  }
+  if (!say(script_.greeting)) return;
+  while (const std::optional<std::string> line = lines.next()) {
+    const std::string command = line->substr(0, line->find_last_not_of("\r\n") + 1);
+    session.commands.push_back(command);
+    if (lines.waiting()) session.early_commands = true;
+    std::string reply = "250 ok";
+    if (command.starts_with("EHLO")) reply = script_.ehlo;
+    if (command == "DATA") reply = "354 go ahead";
+    if (command == "QUIT") reply = "221 bye";
+    std::size_t longest = 0;
+    for (const auto& [start, scripted] : script_.replies)
+      if (command.starts_with(start) && start.size() >= longest) reply = scripted, longest = start.size();
+    if (!say(reply)) return;
+    if (reply.starts_with("421") || command == "QUIT") return;
+    if (command != "DATA" || !reply.starts_with("354")) continue;
+    std::string message;
+    for (;;) {
+      const std::optional<std::string> content = lines.next();
+      if (!content) {
+        session.messages.push_back(message + "(broken off)");
+        publish();
+        return;
+      }
+      if (*content == ".\r\n") break;
+      if (!content->ends_with("\r\n") || content->find('\r') != content->size() - 2)
+        session.bare_cr_or_lf = true;
+      message += *content;
+      if (script_.early_quit_in_data) {
+        say(script_.message);
+        return;
+      }
+    }
+    session.messages.push_back(message);
+    if (!say(script_.message)) return;
+  }
+  publish();
+}
+
+DeafPort::DeafPort(const std::string& address, std::uint16_t port) {
+  Listener listener = listen_on(address, port, 0);
+  listen_ = std::move(listener.fd);
+  port_ = listener.port;
+  // Fill the queue of connections that nobody accepts; the kernel then drops what more comes.
+  for (int i = 0; i < 4; ++i) {
+    TcpConnection tcp =
+        connect_tcp(*IpAddress::parse(address), port_, Deadline::in(std::chrono::milliseconds(200)));
+    if (!tcp.fd) break;
+    waiting_.push_back(std::move(tcp.fd));
+  }
+}
+
+}  // namespace hato::test

@@ -1,0 +1,73 @@
+// A scripted SMTP server for tests: a thread on one loopback address and port, one connection after the
+// other.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lib/base/fd.h"
+#include "lib/net/tcp.h"
+
+namespace hato::test {
+
+// Replies are lines without CR; several lines are separated by "\n". "" means: hang up instead.
+struct SmtpScript {
+  std::string greeting = "220 test";
+  std::string ehlo = "250-test\n250-PIPELINING\n250-8BITMIME\n250 SIZE 0";
+  // By the beginning of a command ("RCPT TO:<bad"); the longest fits. Others get 250, DATA 354, QUIT 221.
+  std::map<std::string, std::string> replies{};
+  std::string message = "250 2.0.0 queued";  // after the final dot
+  bool silent = false;                       // accepts and never says a word
+  bool reset = false;                        // accepts and resets at once
+  bool early_quit_in_data = false;           // says `message` after the first line of content and hangs up
+};
+
+struct SmtpSession {
+  std::vector<std::string> commands;  // without line ends
+  std::vector<std::string> messages;  // as they came: CRLF, dots doubled, without the final dot
+  bool bare_cr_or_lf = false;
+  bool early_commands = false;  // something came before the reply to the command in front of it
+};
+
+class SmtpServer {
+ public:
+  // port 0: any.
+  SmtpServer(const std::string& address, std::uint16_t port, SmtpScript script);
+  explicit SmtpServer(SmtpScript script = {}) : SmtpServer("127.0.0.1", 0, std::move(script)) {}
+  ~SmtpServer();
+  SmtpServer(const SmtpServer&) = delete;
+  SmtpServer& operator=(const SmtpServer&) = delete;
+
+  std::uint16_t port() const { return port_; }
+  // What happened on each connection so far; waits a moment for one that has not been closed yet.
+  std::vector<SmtpSession> sessions() const;
+
+ private:
+  void serve();
+  void converse(int fd);
+
+  SmtpScript script_;
+  std::uint16_t port_ = 0;
+  Fd listen_, stop_read_, stop_write_;
+  mutable std::mutex mutex_;
+  std::vector<SmtpSession> sessions_;
+  bool busy_ = false;
+  std::thread thread_;
+};
+
+// A port that accepts no more connections and answers none: connecting to it times out.
+class DeafPort {
+ public:
+  explicit DeafPort(const std::string& address, std::uint16_t port = 0);
+  std::uint16_t port() const { return port_; }
+
+ private:
+  std::uint16_t port_ = 0;
+  Fd listen_;
+  std::vector<Fd> waiting_;
+};
+
+}  // namespace hato::test
