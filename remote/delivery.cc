@@ -37,7 +37,7 @@ struct AddressedEnvelope {
 AddressedEnvelope address(const Envelope& envelope, bool offered) {
   AddressedEnvelope result;
   SmtpEnvelope& smtp = result.envelope;
-  smtp.smtputf8 = !is_ascii(envelope.sender);
+  smtp.smtputf8 = envelope.smtputf8 || !is_ascii(envelope.sender);
   for (const std::string& recipient : envelope.recipients)
     if (!is_ascii(recipient)) smtp.smtputf8 = true;
   const auto write = [&](const std::string& raw) {

@@ -24,6 +24,7 @@ constexpr std::size_t max_addresses_tried = 20;
 struct Envelope {
   std::string sender;                   // raw; empty: the null sender
   std::vector<std::string> recipients;  // raw
+  bool smtputf8 = false;                // the message was submitted with SMTPUTF8: its header may be UTF-8
 };
 
 // An address with a control character in it, which would be a command of its own; nullopt: all are fine.

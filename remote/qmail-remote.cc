@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include "lib/base/conf.h"
+#include "lib/base/env.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
 #include "lib/base/seal.h"
+#include "lib/mail/domain.h"
 #include "lib/store/control.h"
 #include "lib/store/tcpto.h"
 #include "remote/delivery.h"
@@ -17,6 +19,16 @@ using namespace hato;
 
 constexpr int message_fd = 0;
 constexpr int report_fd = 1;
+
+// The words of MAIL that came with the message, as qmail-rspawn(8) hands them on.
+bool has_parameter(std::string_view words, std::string_view wanted) {
+  while (!words.empty()) {
+    const std::size_t blank = words.find(' ');
+    if (equal_ignoring_case(words.substr(0, blank), wanted)) return true;
+    words.remove_prefix(blank == words.npos ? words.size() : blank + 1);
+  }
+  return false;
+}
 
 // Temporary, with qmail's sentence and then what really happened.
 void report_trouble(Report& report, const char* sentence, const Error& e) {
@@ -59,7 +71,8 @@ int body(int argc, char** argv) {
     report.message('D', "I (qmail-remote) was invoked improperly. (#5.3.5)\n");
   } else {
     try {
-      run(argv[1], Envelope{argv[2], {argv + 3, argv + argc}}, report);
+      const bool smtputf8 = has_parameter(env_or("QMAILMSGPARAMS", ""), "SMTPUTF8");
+      run(argv[1], Envelope{argv[2], {argv + 3, argv + argc}, smtputf8}, report);
     } catch (const Error& e) {
       report_trouble(report, "System resources temporarily unavailable. (#4.3.0)", e);
     } catch (const std::bad_alloc&) {

@@ -332,6 +332,16 @@ TEST_CASE("remote: internationalized addresses", "[remote]") {
   CHECK(remote.send("a.test", "f@c.test", {"鳩@日本.test"}).back()[0] == 'K');
   CHECK(modern.sessions().at(0).commands.at(1) == "MAIL FROM:<f@c.test> SMTPUTF8");
   CHECK(modern.sessions().at(0).commands.at(2) == "RCPT TO:<鳩@日本.test>");
+  // A message that came with SMTPUTF8 goes on with it, and without where nobody knows it.
+  for (const char* params : {"SMTPUTF8", "BODY=8BITMIME SMTPUTF8"}) {
+    setenv("QMAILMSGPARAMS", params, 1);
+    remote.relay(modern);
+    CHECK(remote.send_to("a.test").back()[0] == 'K');
+    CHECK(modern.sessions().back().commands.at(1) == "MAIL FROM:<from@client.test> SMTPUTF8");
+    remote.relay(old);
+    CHECK(remote.send_to("a.test").back()[0] == 'K');
+    unsetenv("QMAILMSGPARAMS");
+  }
 }
 
 TEST_CASE("remote: by mail exchangers, the best first", "[remote]") {
