@@ -4,6 +4,8 @@
 
 .DEFAULT_GOAL := all
 BUILD   ?= build
+# One spelling, whoever calls: a dependency file names its targets as they were called when it was written.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 CXX     := $(CCACHE) $(shell sed -n 1p conf-cc)
 HOMEDIR ?= $(shell sed -n 1p conf-home)
 # Programs are linked for one home; BIN is where they land. Another home: make HOMEDIR=/x BIN=build/x-bin
