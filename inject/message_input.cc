@@ -20,14 +20,17 @@ constexpr std::string_view mbox_line = "From ";
 bool HeaderEnd::find(std::string_view text, bool ended) {
   while (at_ < text.size()) {
     const std::size_t lf = text.find('\n', at_);
-    if (lf == std::string_view::npos) break;
-    const std::string_view line = text.substr(at_, lf + 1 - at_);
-    if (line.size() == 1) return true;
+    // A line this long is judged by its beginning, so that a body of one endless line is not taken for a
+    // header.
+    if (lf == std::string_view::npos && text.size() - at_ < read_size) break;
+    const std::string_view line = text.substr(at_, lf == std::string_view::npos ? lf : lf + 1 - at_);
+    if (line == "\n") return true;
     const bool continues = at_ > 0 && (line.front() == ' ' || line.front() == '\t');
     if (!continues && !line.starts_with(mbox_line) && !starts_field(line)) {
       separator_missing_ = true;
       return true;
     }
+    if (lf == std::string_view::npos) break;
     at_ = lf + 1;
   }
   return ended;

@@ -91,6 +91,11 @@ TEST_CASE("where a message's header ends (qmail-header(5))") {
     CHECK(end.offset() == row.offset);
     CHECK(end.separator_missing() == row.separator_missing);
   }
+  HeaderEnd endless;
+  CHECK(endless.find(std::string(100000, 'x'), false));  // one line without an end: no header
+  CHECK(endless.separator_missing());
+  HeaderEnd field;
+  CHECK_FALSE(field.find("A: " + std::string(100000, 'x'), false));
   HeaderEnd end;
   CHECK_FALSE(end.find("A: b\nB: c", false));
   CHECK(end.find("A: b\nB: c\n\n", false));
