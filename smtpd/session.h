@@ -18,6 +18,14 @@
 
 namespace hato::smtpd {
 
+// From MAIL to the end of the message.
+struct Transaction {
+  SubmissionEnvelope envelope;
+  bool smtputf8 = false;
+  bool barred = false;           // sender in badmailfrom
+  bool over_limit_said = false;  // one log line for all the recipients over the limit
+};
+
 class Session {
  public:
   enum class Next {
@@ -59,13 +67,6 @@ class Session {
   std::string farewell(Reply reply) const { return settings_.replies.line(reply); }
 
  private:
-  struct Transaction {
-    SubmissionEnvelope envelope;
-    bool smtputf8 = false;
-    bool barred = false;           // sender in badmailfrom
-    bool over_limit_said = false;  // one log line for all the recipients over the limit
-  };
-
   Next helo(const Command& command, bool extended, std::string& out);
   Next mail(const Command& command, std::string& out);
   Next rcpt(const Command& command, std::string& out);
