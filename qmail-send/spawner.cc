@@ -40,8 +40,8 @@ constexpr std::size_t short_text = 4000;  // a report that the socket has no roo
 struct Delivery {
   DeliveryRequest request;
   Fd message;
-  Fd output;  // our end of the pipe
-  pid_t pid = -1;
+  Fd output;       // our end of the pipe
+  StartNote note;  // of the program that runs
   std::string name;
   std::string text;
   std::size_t text_limit = 0;
@@ -182,25 +182,27 @@ class Spawner {
     run.program.out = pipe.second.get();
     run.program.err = run.errors_to_output ? pipe.second.get() : 2;
     run.program.open_files = soft_files_;
-    const Started started = start_program(run.program);
-    if (started.pid < 0) return report(delivery.request.delivery, not_started(run, started));
-
+    StartNote note = notes_.take();
+    const pid_t pid = start_program(run.program, note);
+    if (pid < 0) {
+      log_line(2, "warning: fork: " + errno_text(errno));
+      return report(delivery.request.delivery, {'Z', "Unable to fork. (#4.3.0)\n"});
+    }
     if (run.takes_message) delivery.message.reset();
     delivery.output = std::move(pipe.first);
-    delivery.pid = started.pid;
+    delivery.note = std::move(note);
     delivery.name = run.name;
     delivery.text.clear();
     delivery.text_limit = run.output_limit;
     delivery.watched = false;
     running_.push_back(std::move(delivery));
-    by_pid_[started.pid] = std::prev(running_.end());
+    by_pid_[pid] = std::prev(running_.end());
   }
 
-  Verdict not_started(const Run& run, const Started& started) {
-    const std::string what = std::string(started.step) + ": " + errno_text(started.error);
-    log_line(2, "alert: unable to run " + run.program.path + ": " + what);
-    if (std::string_view(started.step) == "fork") return {'Z', "Unable to fork. (#4.3.0)\n"};
-    return {'Z', "Unable to run " + run.name + ". (#4.3.0)\n"};
+  Verdict not_started(const Delivery& delivery) {
+    log_line(2, "alert: unable to run " + delivery.name + ": " + delivery.note.step() + ": " +
+                    errno_text(delivery.note.error()));
+    return {'Z', "Unable to run " + delivery.name + ". (#4.3.0)\n"};
   }
 
   // One read of what the pipe holds, of which as much as fits is kept. Returns its size, 0 at the end: then
@@ -237,6 +239,10 @@ class Spawner {
       Delivery delivery = std::move(*found->second);
       running_.erase(found->second);
       by_pid_.erase(found);
+      if (delivery.note.error() != 0) {
+        report(delivery.request.delivery, not_started(delivery));
+        continue;
+      }
       drain(delivery);
       const Ended ended{delivery.name, status, std::move(delivery.text)};
       Next next = next_of([&] { return deliverer_.ended(delivery.request, ended); });
@@ -275,6 +281,7 @@ class Spawner {
   std::optional<rlim_t> soft_files_;
   std::size_t max_running_ = 1;
   sigset_t while_waiting_{};
+  StartNotes notes_;
   std::list<Delivery> running_;
   std::unordered_map<pid_t, std::list<Delivery>::iterator> by_pid_;
   std::deque<std::string> reports_;

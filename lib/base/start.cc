@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include <string_view>
 
 #include "lib/base/error.h"
 
@@ -33,7 +35,7 @@ bool put(int fd, int number) {
   return fd == number ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, number) == number;
 }
 
-// In the child of vfork, on the parent's memory: system calls only, nothing allocated. glibc's set*id
+// In the child, which may be on the parent's memory: system calls only, nothing allocated. glibc's set*id
 // functions are left out because they may want to tell other threads. Returns the step that failed.
 const char* become_program(const Program& program, char* const* args, char* const* env) {
   if (!put(program.in, 0) || !put(program.out, 1) || !put(program.err, 2)) return "dup2";
@@ -68,27 +70,75 @@ const char* become_program(const Program& program, char* const* args, char* cons
 
 }  // namespace
 
-Started start_program(const Program& program) {
+struct StartNotes::Slot {
+  volatile int error;
+  const char* volatile step;  // a literal: the same address in parent and child
+};
+
+namespace {
+constexpr std::size_t page_size = 4096;
+constexpr std::size_t slot_size = 16;
+constexpr std::size_t slots_of_a_page = page_size / slot_size;
+}  // namespace
+
+StartNotes::Slot& StartNotes::at(std::size_t slot) const {
+  static_assert(sizeof(Slot) <= slot_size);
+  return pages_[slot / slots_of_a_page][slot % slots_of_a_page];
+}
+
+StartNote StartNotes::take() {
+  if (free_.empty()) {
+    void* page = mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) throw_errno("mmap");
+    pages_.push_back(static_cast<Slot*>(page));
+    for (std::size_t i = slots_of_a_page; i > 0; --i)
+      free_.push_back((pages_.size() - 1) * slots_of_a_page + i - 1);
+  }
+  StartNote note;
+  note.owner_ = this;
+  note.slot_ = free_.back();
+  free_.pop_back();
+  at(note.slot_).error = 0;
+  return note;
+}
+
+StartNotes::~StartNotes() {
+  for (Slot* page : pages_) munmap(page, page_size);
+}
+
+StartNote& StartNote::operator=(StartNote&& other) noexcept {
+  std::swap(owner_, other.owner_);
+  std::swap(slot_, other.slot_);
+  return *this;
+}
+
+StartNote::~StartNote() {
+  if (owner_ != nullptr) owner_->free_.push_back(slot_);
+}
+
+int StartNote::error() const {
+  return owner_ == nullptr ? 0 : owner_->at(slot_).error;
+}
+
+const char* StartNote::step() const {
+  return error() == 0 ? "" : owner_->at(slot_).step;
+}
+
+pid_t start_program(const Program& program, StartNote& note) {
   if (program.identity && program.identity->uid == 0) throw TempError("refusing to run as root");
   std::vector<char*> args;
   for (const std::string& arg : program.args) args.push_back(const_cast<char*>(arg.c_str()));
   args.push_back(nullptr);
   const std::vector<char*> env = environment(program.env);
+  StartNotes::Slot& slot = note.owner_->at(note.slot_);
 
-  // Written by the child, read by us when it is gone or became the program: vfork shares the memory.
-  const char* volatile step = "";
-  volatile int error = 0;
-  const pid_t pid = vfork();
+  const pid_t pid = program.identity ? fork() : vfork();
   if (pid == 0) {
-    step = become_program(program, args.data(), env.data());
-    error = errno;
+    slot.step = become_program(program, args.data(), env.data());
+    slot.error = errno;
     _exit(111);
   }
-  if (pid < 0) return {-1, errno, "fork"};
-  if (error == 0) return {pid, 0, ""};
-  int status;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-  return {-1, error, step};
+  return pid;
 }
 
 }  // namespace hato

@@ -1,13 +1,13 @@
-// Starting another program cheaply: vfork and execve, no copy of the caller's memory, and the caller learns
-// at once whether the program runs.
+// Starting another program: fork or vfork, identity, descriptors, limits, execve.
 #pragma once
 
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include <cstddef>
 #include <optional>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace hato {
@@ -37,13 +37,54 @@ struct Program {
   std::optional<rlim_t> open_files{};  // RLIMIT_NOFILE, soft only: what it was before the caller raised it
 };
 
-struct Started {
-  pid_t pid = -1;  // > 0: runs; to be waited for by the caller
-  int error = 0;   // else errno of the step that failed; nothing is left to wait for
-  const char* step = "";
+// Where a child that could not become its program leaves word why: memory that it shares with its parent. To
+// be kept until the child is dead, and read then.
+class StartNotes;
+class StartNote {
+ public:
+  StartNote() = default;
+  StartNote(StartNote&& other) noexcept { *this = std::move(other); }
+  StartNote& operator=(StartNote&& other) noexcept;
+  StartNote(const StartNote&) = delete;
+  StartNote& operator=(const StartNote&) = delete;
+  ~StartNote();
+
+  // errno of the step that failed; 0: the program ran.
+  int error() const;
+  const char* step() const;  // "exec", "setuid", ...
+
+ private:
+  friend class StartNotes;
+  friend pid_t start_program(const Program&, StartNote&);
+  StartNotes* owner_ = nullptr;
+  std::size_t slot_ = 0;
 };
 
-// Signal handlers of the caller may run in the child until execve: they may only set flags.
-Started start_program(const Program& program);
+// Notes for all children of one process; outlives them.
+class StartNotes {
+ public:
+  StartNotes() = default;
+  StartNotes(const StartNotes&) = delete;
+  StartNotes& operator=(const StartNotes&) = delete;
+  ~StartNotes();
+  StartNote take();  // throws SystemError when there is no memory
+
+ private:
+  friend class StartNote;
+  friend pid_t start_program(const Program&, StartNote&);
+  struct Slot;
+  Slot& at(std::size_t slot) const;
+
+  std::vector<Slot*> pages_;
+  std::vector<std::size_t> free_;
+};
+
+// The child's pid; -1 and errno when there can be none. A program that cannot be run is a child that dies
+// (exit code 111) and leaves a note.
+//
+// Without an identity the child is vfork's: it borrows our memory until execve and nothing is copied. With
+// one it is fork's, because from setuid to execve the user may stop it by a signal, and vfork would stop us,
+// too. Signal handlers of the caller may run in the child until execve: they may only set flags.
+pid_t start_program(const Program& program, StartNote& note);
 
 }  // namespace hato
