@@ -100,14 +100,14 @@ std::optional<OriginFields> decode_fields(std::string_view bytes) {
 }
 
 GateResult Gate::connect(const std::string& path, Deadline patience) {
-  for (;;) {
+  constexpr long first_pause = 10 * 1000 * 1000, longest_pause = 200 * 1000 * 1000;  // nanoseconds
+  for (timespec pause{0, first_pause};; pause.tv_nsec = std::min(2 * pause.tv_nsec, longest_pause)) {
     const bool nearly_over = patience.poll_ms() >= 0 && patience.poll_ms() < least_wait_ms;
     const GateResult result =
         try_once(path, nearly_over ? Deadline::in(std::chrono::milliseconds(least_wait_ms)) : patience);
     const bool again = result.code == static_cast<int>(QueueExit::not_admitted) ||
                        result.code == static_cast<int>(QueueExit::gate_silent);
     if (!again || patience.passed()) return result;
-    const timespec pause{0, 200 * 1000 * 1000};
     nanosleep(&pause, nullptr);
   }
 }
@@ -118,10 +118,10 @@ GateResult Gate::try_once(const std::string& path, Deadline deadline) {
   if (path.size() >= sizeof address.sun_path) return code_only(QueueExit::installation);
   path.copy(address.sun_path, path.size());
   in_.clear();
-  socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket_) return code_only(QueueExit::gate_silent);
-  // A full backlog blocks a blocking connect; the worker's admission comes after accept, so this is bounded
-  // by it.
+  // Non-blocking: a gate that has stopped accepting, with its backlog full, would block connect for ever; so
+  // it is EAGAIN.
   while (::connect(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     if (errno == EINTR) continue;
     return code_only(errno == EACCES || errno == EPERM ? QueueExit::no_permission : QueueExit::gate_silent);

@@ -389,18 +389,21 @@ TEST_CASE("smtpd: smuggling: no end of data but CR LF . CR LF, and nothing of it
 TEST_CASE("smtpd: a client that ends its data wrongly and waits is refused and let go", "[smtpd]") {
   const Settings settings;
   const QueueProgram program;
-  for (const char* end : {"\n.\n", "\n.\r\n", "\r\n.\n"}) {
-    CAPTURE(end);
-    Live live(program.env());
-    live.until("ESMTP\r\n");
-    live.send(hello + letter + "DATA\r\n");
-    live.until("354 go ahead\r\n");
-    live.send(std::string("one\n") + end);
-    CHECK(has(live.to_end(), "554 5.6.0"));
-    live.close();
-    CHECK(live.process().wait() == 1);
-    CHECK(program.envelope().empty());
+  const char* ends[] = {"\n.\n", "\n.\r\n", "\r\n.\n"};
+  std::vector<std::unique_ptr<Live>> clients;
+  for (const char* end : ends) {
+    clients.push_back(std::make_unique<Live>(program.env()));
+    clients.back()->until("ESMTP\r\n");
+    clients.back()->send(hello + letter + "DATA\r\n");
+    clients.back()->until("354 go ahead\r\n");
+    clients.back()->send(std::string("one\n") + end);
   }
+  for (const auto& live : clients) {
+    CHECK(has(live->until("554 5.6.0"), "554 5.6.0"));
+    live->close();
+    CHECK(live->process().wait() == 1);
+  }
+  CHECK(program.envelope().empty());
 }
 
 TEST_CASE("smtpd: command lines end with CR LF only, and the dialogue stays in step", "[smtpd]") {
@@ -852,6 +855,21 @@ TEST_CASE("smtpd: a gate that is not there, full, silent, breaking off or refusi
   }
   SECTION("silent: stopped, say") {
     const FakeGate gate([](int) { sleep(60); });
+    const std::int64_t begin = now_seconds();
+    CHECK(codes(smtp(one + "QUIT\r\n").out) == "220 250 250 250 451 221");
+    CHECK(now_seconds() - begin <= 8);
+  }
+  SECTION("stopped, with its backlog full") {
+    const FakeGate gate([](int) { sleep(60); });
+    std::vector<Fd> waiting;
+    for (int i = 0; i < 50; ++i) {
+      sockaddr_un address{};
+      address.sun_family = AF_UNIX;
+      gate_path().copy(address.sun_path, sizeof address.sun_path - 1);
+      waiting.emplace_back(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      if (connect(waiting.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) break;
+    }
+    REQUIRE(waiting.size() < 50);
     const std::int64_t begin = now_seconds();
     CHECK(codes(smtp(one + "QUIT\r\n").out) == "220 250 250 250 451 221");
     CHECK(now_seconds() - begin <= 8);
