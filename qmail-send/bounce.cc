@@ -36,8 +36,10 @@ std::string_view introduction(const BounceFacts& facts) {
 }  // namespace
 
 std::string bounce_paragraph(const BouncedRecipient& recipient) {
-  std::string text = "<" + in_one_line(recipient.address) + ">:\n" + recipient.report;
-  if (text.back() != '\n') text += '\n';
+  std::string_view report = recipient.report;
+  while (report.ends_with('\n')) report.remove_suffix(1);
+  std::string text = "<" + in_one_line(recipient.address) + ">:\n";
+  if (!report.empty()) text += std::string(report) + "\n";
   // An empty line would end the paragraph: the second of two newlines becomes a slash, seen from the end.
   for (std::size_t i = text.size() - 2; i > 0; --i)
     if (text[i] == '\n' && text[i - 1] == '\n') text[i] = '/';

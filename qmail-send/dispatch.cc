@@ -747,6 +747,9 @@ void Dispatch::work() {
     }
   }
   for (const Channel channel : both_channels) fill(channel);
+  // One channel's turn may have opened a message that has something for the other.
+  for (const Lane& l : lanes_)
+    if (l.free() && !exit_soon_ && !l.ready.empty()) more_to_do_ = true;
   start_bounces();
   if (cleaner_alive_ && !cleaner_.flush()) clean_died();
 }

@@ -125,7 +125,7 @@ TEST_CASE("a recipient's paragraph has no empty line and cannot be forged", "[bo
   CHECK(bounce_paragraph({"a@b", "x"}) == "<a@b>:\nx\n\n");
   CHECK(bounce_paragraph({"a@b", ""}) == "<a@b>:\n\n");
   CHECK(bounce_paragraph({"a@b", "one\n\ntwo\n"}) == "<a@b>:\none\n/two\n\n");
-  CHECK(bounce_paragraph({"a@b", "one\n\n\n"}) == "<a@b>:\none\n/\n\n");
+  CHECK(bounce_paragraph({"a@b", "one\n\n\n"}) == "<a@b>:\none\n\n");
   CHECK(bounce_paragraph({"a\n\n<x@y", "no\n"}) == "<a__<x@y>:\nno\n\n");
   CHECK(bounce_text([] {
           BounceFacts f = facts();
