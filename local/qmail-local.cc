@@ -208,6 +208,7 @@ void Deliverer::prepare_others() {
       delivery_.keeps_sender() ? ListOwner::none : list_owner(AT_FDCWD, delivery_.dash, delivery_.ext);
   new_sender_ = delivery_.new_sender(owner);
   set_delivery_environment(delivery_, *new_sender_, default_part_);
+  ensure_standard_fds();
   ignore_sigpipe();
 }
 

@@ -121,7 +121,7 @@ std::string deliver_to_maildir(const std::string& directory, std::string_view he
   Fd file;
   for (int tries = 1;; ++tries) {
     name = maildir_name(now_us(), getpid(), host, size);
-    path = base + "tmp/" + name;
+    path.assign(base).append("tmp/").append(name);
     file = try_open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (file) break;
     if (errno != EEXIST || tries == maildir_name_tries) cannot_create(directory, path);

@@ -15,6 +15,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/process.h"
 #include "lib/store/maildir.h"
+#include "tests/program/gate.h"
 #include "tests/program/process.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
@@ -535,6 +536,46 @@ TEST_CASE("dot-qmail(5): forwarding") {
     const std::string envelope = row.envelope;
     CHECK(home.read("q.newsender") == envelope.substr(1, envelope.find('|') - 1) + "\n");
   }
+}
+
+TEST_CASE("qmail-local: forwards through the gate, as the user") {
+  RunningGate gate;
+  const Home home;
+  home.file(".qmail-list", "+list\n&a@b.example\nc@d.example\n");
+  home.file(".qmail-list-owner", "#\n");
+  std::string message = text;
+  SECTION("short") {}
+  SECTION("in several pieces") {
+    message += std::string(1 << 20, 'm');
+  }
+  const Outcome outcome = home.deliver({.local = "joe-list", .dash = "-", .ext = "list", .message = message});
+  CHECK(outcome.code == 0);
+  const std::vector<Queued> queued = gate.queued();
+  REQUIRE(queued.size() == 1);
+  CHECK(outcome.out == "did 0+2+0\nqp " + std::to_string(queued[0].header.qp) + "\n");
+  CHECK(queued[0].header.kind == Kind::forward);
+  CHECK(queued[0].header.uid == uid);
+  CHECK(queued[0].envelope.sender == "joe-list-owner@www.at.example");
+  CHECK(queued[0].recipients() == std::vector<std::string>{"a@b.example", "c@d.example"});
+  CHECK(queued[0].body == "Delivered-To: joe-list@www.at.example\n" + message);
+}
+
+TEST_CASE("qmail-local: a gate that is not there defers") {
+  const ControlFile patience("timeoutgate", "1");
+  const Home home;
+  home.file(".qmail", "&a@b.example\n");
+  const Outcome outcome = home.deliver();
+  CHECK(outcome.code == 111);
+  CHECK(outcome.err.starts_with("Unable to forward message: "));
+}
+
+TEST_CASE("qmail-local: a program cannot reach the queue's descriptor") {
+  const Home home;
+  home.file(".qmail",
+            "|cat /proc/$PPID/fd/0 >stolen 2>/dev/null; cat /proc/$PPID/environ >environ 2>/dev/null\n");
+  home.deliver();
+  CHECK(home.read("stolen").empty());
+  CHECK(home.read("environ").empty());
 }
 
 TEST_CASE("qmail-local: forwards that the queue does not take") {
