@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "lib/net/dns.h"
-#include "remote/own_addresses.h"
+#include "lib/net/own_addresses.h"
 
 namespace hato {
 

@@ -38,7 +38,7 @@ void report_trouble(Report& report, const char* sentence, const Error& e) {
 void deliver(const RemoteSettings& settings, const std::string& host, const Envelope& envelope,
              Report& report) {
   const bool routed = settings.route.has_value();
-  const OwnAddresses own = routed ? OwnAddresses({}) : OwnAddresses::of_this_host();
+  const OwnAddresses own = routed ? OwnAddresses() : OwnAddresses::of_this_host();
   Tcpto tcpto(conf::home);
   OutgoingMessage message(message_fd);
   seal(seal_profile::remote);

@@ -78,12 +78,12 @@ bool RecipientPolicy::allows(std::string_view address) {
   return false;
 }
 
-std::string replace_local_literal(std::string address, const std::vector<IpBytes>& ours,
+std::string replace_local_literal(std::string address, const OwnAddresses& ours,
                                   const std::string& localiphost) {
   const std::string_view domain = domain_part(address);
   if (localiphost.empty() || !domain.starts_with('[')) return address;
-  const std::optional<IpBytes> ip = address_literal(domain);
-  if (!ip || std::find(ours.begin(), ours.end(), *ip) == ours.end()) return address;
+  const std::optional<IpAddress> ip = IpAddress::parse_literal(domain);
+  if (!ip || !ours.has(*ip)) return address;
   address.resize(address.size() - domain.size());
   return address += localiphost;
 }

@@ -2,12 +2,11 @@
 // look-up in the mapped cdb.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "lib/net/own_addresses.h"
 #include "lib/store/cdb.h"
 
 namespace hato::smtpd {
@@ -47,10 +46,8 @@ struct RecipientPolicy {
   bool allows(std::string_view address);
 };
 
-using IpBytes = std::array<unsigned char, 16>;  // IPv4 as ::ffff:a.b.c.d
-
 // box@[address] becomes box@localiphost when the address is one of ours; anything else stays.
-std::string replace_local_literal(std::string address, const std::vector<IpBytes>& ours,
+std::string replace_local_literal(std::string address, const OwnAddresses& ours,
                                   const std::string& localiphost);
 
 }  // namespace hato::smtpd

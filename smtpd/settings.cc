@@ -1,17 +1,9 @@
 #include "smtpd/settings.h"
 
-#include <net/if.h>
-#include <netinet/in.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 
 #include "lib/base/env.h"
 #include "lib/base/error.h"
-#include "lib/base/fd.h"
-#include "lib/mail/address.h"
 #include "lib/mail/domain.h"
 
 namespace hato::smtpd {
@@ -19,7 +11,6 @@ namespace hato::smtpd {
 namespace {
 
 constexpr std::size_t smallest_command_line = 512;  // RFC 5321 4.5.3.1.4
-constexpr std::size_t most_interfaces = 64;
 
 // Decimal digits at the start of the text; 0 without any, as qmail reads $DATABYTES.
 std::uint64_t leading_number(std::string_view text) {
@@ -44,51 +35,6 @@ std::string plain_ip(std::string ip) {
   if (equal_ignoring_case(std::string_view(ip).substr(0, 7), "::ffff:") && ip.find('.') != std::string::npos)
     ip.erase(0, 7);
   return ip;
-}
-
-std::optional<IpBytes> ip_bytes(const std::string& ip) {
-  return address_literal((ip.find(':') == std::string::npos ? "[" : "[IPv6:") + ip + "]");
-}
-
-bool is_true_ip(const std::string& ip) {
-  return ip_bytes(ip).has_value();
-}
-
-IpBytes mapped(const in_addr& v4) {
-  IpBytes bytes{};
-  bytes[10] = bytes[11] = 0xff;
-  memcpy(bytes.data() + 12, &v4, 4);
-  return bytes;
-}
-
-void add_ipv4_interfaces(std::vector<IpBytes>& found) {
-  const Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd) return;  // no IPv4 here
-  ifreq entries[most_interfaces];
-  ifconf list{};
-  list.ifc_len = sizeof entries;
-  list.ifc_req = entries;
-  if (ioctl(fd.get(), SIOCGIFCONF, &list) != 0) return;
-  const std::size_t count = static_cast<std::size_t>(list.ifc_len) / sizeof(ifreq);
-  for (std::size_t i = 0; i < count; ++i) {
-    sockaddr_in address;
-    memcpy(&address, &entries[i].ifr_addr, sizeof address);
-    if (address.sin_family == AF_INET) found.push_back(mapped(address.sin_addr));
-  }
-}
-
-void add_ipv6_interfaces(std::vector<IpBytes>& found) {
-  const std::optional<std::string> table = read_file("/proc/net/if_inet6", 1U << 20);  // 32 hex digits first
-  std::string_view rest = table ? std::string_view(*table) : std::string_view();
-  while (rest.size() >= 32) {
-    IpBytes bytes;
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      const auto digit = [&](char c) { return c <= '9' ? c - '0' : (c | 32) - 'a' + 10; };
-      bytes[i] = static_cast<unsigned char>(digit(rest[2 * i]) << 4 | (digit(rest[2 * i + 1]) & 15));
-    }
-    found.push_back(bytes);
-    rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
-  }
 }
 
 }  // namespace
@@ -133,14 +79,15 @@ Client client_from_environment() {
   return client;
 }
 
-std::vector<IpBytes> own_addresses() {
-  std::vector<IpBytes> found;
-  for (const char* ip : {"127.0.0.1", "::1"}) found.push_back(*ip_bytes(ip));
-  if (const auto ip = connection_variable("TCPLOCALIP", env_or("PROTO", "") == "TCP6"); ip && is_true_ip(*ip))
-    found.push_back(*ip_bytes(*ip));
-  add_ipv4_interfaces(found);
-  add_ipv6_interfaces(found);
-  return found;
+OwnAddresses own_addresses() {
+  OwnAddresses ours;
+  try {
+    ours = OwnAddresses::of_this_host();
+  } catch (const TempError&) {  // no netlink here
+  }
+  if (const auto text = connection_variable("TCPLOCALIP", env_or("PROTO", "") == "TCP6"))
+    if (const std::optional<IpAddress> ip = IpAddress::parse(plain_ip(*text))) ours.add(*ip);
+  return ours;
 }
 
 Settings read_settings(const Control& control) {

@@ -47,14 +47,14 @@ struct Settings {
   std::optional<SenderList> badmailfrom;
   RecipientPolicy policy;
   Replies replies;
-  std::vector<IpBytes> own_addresses;  // of this host, for localiphost
+  OwnAddresses own_addresses;  // for localiphost
   Client client;
   std::vector<std::string> complaints;  // lines of control files that were not understood, for the log
 };
 // Throws TempError when a control file cannot be read or there is no greeting.
 Settings read_settings(const Control& control);
 
-// The addresses of this host's interfaces, loopback and that which the client came in by ($TCPLOCALIP).
-std::vector<IpBytes> own_addresses();
+// The addresses of this host's interfaces, and that which the client came in by ($TCPLOCALIP).
+OwnAddresses own_addresses();
 
 }  // namespace hato::smtpd

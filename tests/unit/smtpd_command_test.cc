@@ -310,7 +310,7 @@ TEST_CASE("smtpd policy: badmailfrom", "[smtpd]") {
 }
 
 TEST_CASE("smtpd policy: address literals of this host", "[smtpd]") {
-  const std::vector<IpBytes> ours = {*address_literal("[192.0.2.1]"), *address_literal("[IPv6:2001:db8::1]")};
+  const OwnAddresses ours({*IpAddress::parse("192.0.2.1"), *IpAddress::parse("2001:db8::1")});
   const auto replaced = [&](const char* address) {
     return replace_local_literal(address, ours, "me.example");
   };

@@ -1,4 +1,4 @@
-#include "remote/own_addresses.h"
+#include "lib/net/own_addresses.h"
 
 #include <errno.h>
 #include <linux/netlink.h>
@@ -15,7 +15,9 @@ namespace hato {
 
 namespace {
 
-constexpr std::size_t answer_size = 32U << 10;  // the kernel fills no more into one datagram
+// NLMSG_GOODSIZE: a page, 8 KiB at most. The kernel fills no more into one datagram unless asked by a larger
+// space.
+constexpr std::size_t answer_size = 8U << 10;
 
 // The addresses in one datagram; false when it holds the end of the dump.
 bool take_addresses(const char* data, std::size_t size, std::vector<IpAddress>& addresses) {
