@@ -155,9 +155,7 @@ bool write_fully(int fd, std::string_view data, Deadline deadline) {
     const ssize_t n = send(fd, data.data(), data.size(), MSG_NOSIGNAL);
     if (n > 0)
       data.remove_prefix(static_cast<std::size_t>(n));
-    else if (errno != EAGAIN && errno != EINTR)
-      return false;
-    else if (!wait_writable(fd, deadline))
+    else if ((errno != EAGAIN && errno != EINTR) || !wait_writable(fd, deadline))
       return false;
   }
   return true;
