@@ -109,7 +109,10 @@ bool SmtpClient::send_envelope(const SmtpEnvelope& envelope, const OutgoingMessa
 }
 
 void SmtpClient::send_content(OutgoingMessage& message, SmtpTransaction& transaction, bool last) {
+  constexpr std::size_t dots_and_quit = 256;
   transaction.content_begun = true;
+  if (message.wire_size() <= message_piece)
+    connection_.out().reserve(static_cast<std::size_t>(message.wire_size()) + dots_and_quit);
   try {
     while (message.next(connection_.out()))
       if (connection_.out().size() >= message_piece) connection_.flush();

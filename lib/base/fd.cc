@@ -92,15 +92,26 @@ void pwrite_all(int fd, std::string_view data, off_t offset, std::string_view wh
 }
 
 std::optional<std::string> read_all(int fd, std::size_t limit, std::string_view what) {
+  // Most are control files of a few bytes: a large buffer here would cost each program its pages.
+  constexpr std::size_t small = 1024, large = 64U << 10;
   std::string all;
-  char space[16384];
+  char space[small];
   for (;;) {
-    const ssize_t n = ::read(fd, space, sizeof space);
-    if (n < 0 && errno == EINTR) continue;
+    std::size_t have = all.size();
+    const bool first = have == 0;
+    if (!first) all.resize(have + (have < large ? have : large));
+    const ssize_t n = ::read(fd, first ? space : all.data() + have, first ? small : all.size() - have);
+    if (n < 0 && errno == EINTR) {
+      all.resize(have);
+      continue;
+    }
     if (n < 0) throw_errno("read " + std::string(what));
+    if (first)
+      all.assign(space, static_cast<std::size_t>(n));
+    else
+      all.resize(have + static_cast<std::size_t>(n));
     if (n == 0) return all;
-    if (all.size() + static_cast<std::size_t>(n) > limit) return std::nullopt;
-    all.append(space, static_cast<std::size_t>(n));
+    if (all.size() > limit) return std::nullopt;
   }
 }
 

@@ -55,11 +55,14 @@ TcptoEntry decode(std::string_view record) {
 }
 
 std::vector<TcptoEntry> read_table(int fd) {
-  char space[tcpto_records * record_size];
-  const ssize_t n = fd < 0 ? 0 : pread(fd, space, sizeof space, 0);
   std::vector<TcptoEntry> table;
-  for (ssize_t at = 0; at + static_cast<ssize_t>(record_size) <= n; at += static_cast<ssize_t>(record_size))
-    table.push_back(decode({space + at, record_size}));
+  char space[32 * record_size];  // the table is mostly empty, and a page of stack costs more than a call
+  while (fd >= 0 && table.size() < tcpto_records) {
+    const ssize_t n = pread(fd, space, sizeof space, static_cast<off_t>(table.size() * record_size));
+    for (ssize_t at = 0; at + static_cast<ssize_t>(record_size) <= n; at += static_cast<ssize_t>(record_size))
+      table.push_back(decode({space + at, record_size}));
+    if (n < static_cast<ssize_t>(sizeof space)) break;
+  }
   return table;
 }
 
