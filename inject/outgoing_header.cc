@@ -162,7 +162,7 @@ class HeaderMaker {
 
   std::string default_from() const {
     const Identity& who = rules_.identity;
-    const std::string address = quote_address(qualified(who.user, who.host, rules_.defaults));
+    std::string address = quote_address(qualified(who.user, who.host, rules_.defaults));
     if (!who.name) return address;
     if (rules_.flags.name_in_comment) return address + " (" + comment_text(*who.name) + ")";
     return display_name(*who.name) + " <" + address + ">";

@@ -64,7 +64,8 @@ class Tokens {
         // Elsewhere it is a letter: "[ML] Members <ml@example.jp>".
         kind = Kind::literal;
         if (!delimited(']', content)) return false;
-        content = "[" + content + "]";
+        content.insert(content.begin(), '[');
+        content += ']';
       } else {
         word(content);
       }
