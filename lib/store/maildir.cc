@@ -136,7 +136,7 @@ std::string deliver_to_maildir(const std::string& directory, std::string_view he
   const Fd fresh = open_file(base + "new", O_RDONLY | O_DIRECTORY);  // before the link: nothing to take back
   link_into_new(path, final_path);
   temporary.remove();  // before the fsync: one journal commit for both directories
-  if (fsync(fresh.get()) != 0) {
+  if (fsync(fresh.get()) != 0 && errno != EINVAL) {  // EINVAL: a file system without fsync for directories
     const int error = errno;
     unlink(final_path.c_str());
     throw SystemError("fsync " + base + "new", error);
