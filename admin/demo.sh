@@ -34,7 +34,7 @@ stop_all() {
   done
   started=()
 }
-goodbye() { trap '' INT TERM HUP; printf '\n'; step "Stopping"; stop_all; tell "Everything is stopped; $room is removed."; exit $((trouble > 0)); }
+goodbye() { trap '' INT TERM HUP; printf '\n'; step "Stopping"; stop_all; tell "Everything is stopped; $room is removed."; exit "$((trouble > 0))"; }
 trap goodbye INT TERM HUP
 
 # talk PORT LINE...: a dialogue by hand. What the server says is marked S, what we say C. A line may hold \r\n itself.
@@ -162,8 +162,9 @@ smtp=$port
 tell "\$ tcpserver 127.0.0.1 ${POP_PORT:-0} qmail-popup $domain checkpassword qmail-pop3d Maildir"
 serve pop "${POP_PORT:-0}" qmail-popup "$domain" checkpassword qmail-pop3d Maildir
 pop=$port
+until_true 10 "ps -eo args= | grep -q '^qmail-clean\|/qmail-clean'" || bad "not all daemons run"
 tell "SMTP listens on port $smtp, POP3 on port $pop. Who runs as whom:"
-ps -o user:10,pid,args --forest -g "$(ps -o sid= -p $$ | tr -d ' ')" 2>/dev/null | grep -E 'qmail|tcpserver' | grep -v grep | cut -c 1-110 | show
+ps -eo user:8,pid,args --forest | grep -E 'qmail-|tcpserver' | grep -vE 'grep|demo.sh' | cut -c 1-110 | show
 
 step "A message comes in by SMTP, for ann"
 talk "$smtp" "EHLO laptop.example" "MAIL FROM:<carol@laptop.example>" "RCPT TO:<$ann@$domain>" "DATA" \
@@ -211,14 +212,13 @@ until_true 20 "! find $home/queue/new $home/queue/mess -type f | grep -q ." || b
 run "cat $room/send.log $room/send.out"
 run "qmail-qstat"
 
-if [ $trouble = 0 ]; then printf '\n   %sAll messages came through.%s\n' "$bold" "$plain"; else printf '\n   %s%d things went wrong.%s\n' "$bold" $trouble "$plain"; fi
+if [ "$trouble" = 0 ]; then printf '\n   %sAll messages came through.%s\n' "$bold" "$plain"; else printf '\n   %s%d things went wrong.%s\n' "$bold" "$trouble" "$plain"; fi
 if [ -n "${KEEP:-}" ]; then
   step "KEEP=1: it stays up. Connect with your own mail program:"
   tell "incoming mail:  POP3, server 127.0.0.1, port $pop, no encryption, user $ann or $bob, password $password" \
     "outgoing mail:  SMTP, server 127.0.0.1, port $smtp, no encryption, no password" \
     "addresses:      $ann@$domain and $bob@$domain, also $ann-ANYTHING@$domain" \
     "from a shell:   curl --mail-from me@$domain --mail-rcpt $bob@$domain -T FILE smtp://127.0.0.1:$smtp" \
-    "                curl --user $bob:$password pop3://127.0.0.1:$pop/" \
     "log:            tail -f $room/send.log" \
     "end:            Ctrl-C"
   while :; do sleep 3600 & wait $!; done

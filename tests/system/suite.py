@@ -187,12 +187,13 @@ class Suite:
     domain = "mail.test"
 
     def __init__(self, control=None, accounts=("ann", "bob"), start=True, smtp=True, pop=True, relay=True,
-                 home=HOME, smtpd_wrapper=(), send_wrapper=(), smtpd_env=None, host="127.0.0.1"):
+                 home=HOME, smtpd_wrapper=(), send_wrapper=(), smtpd_env=None, host="127.0.0.1", checker=None):
         self.home, self.host = pathlib.Path(home), host
         self.bin = self.home / "bin"
         self.started = []  # Popen of what was started here, in order
         self.want = (start, smtp, pop)
         self.relay = relay
+        self.checker = checker or self.bin / "checkpassword"
         self.smtpd_wrapper, self.send_wrapper, self.smtpd_env = list(smtpd_wrapper), list(send_wrapper), smtpd_env or {}
         self.log_file = ROOM / f"send-{os.getpid()}-{time.monotonic_ns()}.log"
         self.smtp_log = self.log_file.with_suffix(".smtp")
@@ -281,7 +282,7 @@ class Suite:
         self.smtp, self.smtp_port = self.tcpserver(*self.smtpd_wrapper, self.bin / "qmail-smtpd", env=env)
 
     def start_pop(self):
-        self.pop, self.pop_port = self.tcpserver(self.bin / "qmail-popup", self.domain, self.bin / "checkpassword",
+        self.pop, self.pop_port = self.tcpserver(self.bin / "qmail-popup", self.domain, self.checker,
                                                  self.bin / "qmail-pop3d", "Maildir")
 
     def end(self, process, how=signal.SIGTERM, seconds=20):
@@ -291,7 +292,9 @@ class Suite:
             try:
                 process.wait(seconds)
             except subprocess.TimeoutExpired:
-                process.kill()
+                for pid in reversed(family(process.pid)):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 process.wait()
                 raise Failure(f"{process.args[0]} did not end within {seconds} s of signal {how}")
         return process.returncode

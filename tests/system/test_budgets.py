@@ -15,7 +15,7 @@ def test_calls_for_one_message():
     """SMTP to Maildir: two execve, one fork for the worker (besides tcpserver's and the spawner's), at most four fsyncs,
     none in qmail-send."""
     traces = [ROOM / "trace.send", ROOM / "trace.smtp"]
-    wrap = lambda file: ["strace", "-f", "-qq", "-s", "80", "-e", TRACE, "-e", "signal=none", "-o", str(file)]
+    wrap = lambda file: ["strace", "-D", "-f", "-qq", "-s", "80", "-e", TRACE, "-e", "signal=none", "-o", str(file)]
     with Suite(send_wrapper=wrap(traces[0]), smtp=False, pop=False) as suite:
         env = {"RELAYCLIENT": ""}
         with open(suite.smtp_log, "ab") as log:
@@ -63,7 +63,7 @@ def test_sizes_and_linking():
 def instructions(program, *args, **env):
     """Instructions before main (and after), by callgrind: main's own are left out. The program has symbols."""
     out = ROOM / "callgrind.out"
-    done = subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=yes", "--toggle-collect=main",
+    done = subprocess.run(["valgrind", "--tool=callgrind", "--toggle-collect=main", "--collect-atstart=yes",
                            f"--callgrind-out-file={out}", str(program), *args], stdin=subprocess.DEVNULL, capture_output=True,
                           timeout=120, env=environment(**env))
     found = re.search(r"Collected : (\d+)", done.stderr.decode(errors="replace"))

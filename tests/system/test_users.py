@@ -109,7 +109,7 @@ def test_deliveries():
     with socket.socket() as stalled:
         stalled.bind(("127.0.0.1", 0))
         stalled.listen()
-        with Suite(control={"smtproutes": f":127.0.0.1:{stalled.getsockname()[1]}"}) as suite:
+        with Suite(control={"smtproutes": f":127.0.0.1:{stalled.getsockname()[1]}", "timeoutremote": "10"}) as suite:
             ann = suite.accounts[0]
             ann.dot("-run", "|grep -E '^(Uid|Gid|Groups|CapEff)' /proc/self/status > status.new; mv status.new status; sleep 5\n")
             suite.sendmail("-f", "a@mail.test", f"{ann.name}-run@mail.test", data=b"\n")
