@@ -68,7 +68,7 @@ finish() {
 build() {
   mkdir -p "$build" && (
     flock 9
-    exec nice make -s -j"$jobs" BUILD="$build" BIN="$HATO_BIN" TESTBIN="$room/tests" HOMEDIR="$HATO_HOME" "${variant[@]}" "$@" 9>&-
+    exec make -s -j"$jobs" BUILD="$build" BIN="$HATO_BIN" TESTBIN="$room/tests" HOMEDIR="$HATO_HOME" "${variant[@]}" "$@" 9>&-
   ) 9>"$build/.lock"
 }
 install_here() { build all && build install && make -s instcheck HOMEDIR="$HATO_HOME"; }
