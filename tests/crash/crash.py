@@ -1,0 +1,551 @@
+"""kill -9, and nothing is lost.
+
+CRASH_ROUNDS (5) rounds: mail flows in by SMTP and by sendmail and out to Maildirs and to a remote server, while each
+long-lived process of the suite is killed in turn. Afterwards every message that got a 250, or exit 0 from sendmail,
+must have arrived at each of its recipients. A message that arrived twice must have been in the queue when something
+was killed; duplicates are counted and said.
+
+Further: a restart waits for a delivery of the old run; a writer that is killed at any byte of a small message leaves
+nothing; damaged queue files go to queue/bad and are logged.
+"""
+
+import collections
+import contextlib
+import fcntl
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"))
+from suite import (BIN, HOME, Dialogue, Failure, Sink, Suite, children_of, environment, equal, expect, program_of,  # noqa: E402
+                   run, wait_until)
+
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "5"))
+SEED = int(os.environ.get("CRASH_SEED", "1"))
+DRAIN_SECONDS = 120
+MESSAGES_A_SECOND = 12  # of each of the injectors: a stream, not a flood, so that the queue can be drained
+
+
+def suite_processes(home=HOME):
+    """{pid: program} of everything that runs from an installation: to see that it ends, not to end it."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                executable = os.readlink(entry / "exe")
+                if executable.startswith(f"{home}/bin/"):
+                    found[int(entry.name)] = os.path.basename(executable)
+    return found
+
+
+# --- mail in ----------------------------------------------------------------------------------------------------
+
+
+class Message:
+    def __init__(self, ident, recipients):
+        self.ident, self.recipients = ident, recipients
+        self.begun = time.time()
+        self.outcome = "unknown"  # accepted, refused, unknown
+
+
+class Injector(threading.Thread):
+    """Sends messages until it is told to stop, one after another, and remembers what it was told of each."""
+
+    def __init__(self, name, suite, recipients, deliver):
+        super().__init__(daemon=True)
+        self.name, self.suite, self.recipients, self.deliver = name, suite, recipients, deliver
+        self.messages, self.stopping = [], threading.Event()
+        self.random = random.Random(f"{SEED} {name}")
+
+    def run(self):
+        while not self.stopping.wait(self.random.uniform(0.2, 1.8) / MESSAGES_A_SECOND):
+            number = self.random.randint(1, len(self.recipients))
+            message = Message(f"{self.name}-{len(self.messages)}", self.random.sample(self.recipients, number))
+            self.messages.append(message)
+            body = "".join(f"{self.random.random()}\n" for _ in range(self.random.choice((1, 10, 1000))))
+            text = f"From: <{self.suite.sender}>\nSubject: {message.ident}\n\n{body}"
+            try:
+                message.outcome = "accepted" if self.deliver(self.suite, message, text) else "refused"
+            except (OSError, Failure, ValueError, subprocess.TimeoutExpired):
+                message.outcome = "unknown"  # the connection went in the middle
+
+
+def by_smtp(suite, message, text):
+    with Dialogue(suite.smtp_port, timeout=30) as talk:
+        if talk.greeting[0] != 220:
+            return False
+        for line in ("EHLO client.test", f"MAIL FROM:<{suite.sender}>",
+                     *(f"RCPT TO:<{r}>" for r in message.recipients)):
+            if talk.command(line)[0] != 250:
+                return False
+        if talk.command("DATA")[0] != 354:
+            return False
+        talk.send(text.replace("\n", "\r\n").encode() + b".\r\n")
+        code, _ = talk.reply()
+        if code == 0:
+            raise Failure("hung up")
+        return code == 250
+
+
+def by_sendmail(suite, message, text):
+    done = subprocess.run([str(suite.bin / "sendmail"), "-f", suite.sender, "-i", *message.recipients],
+                          input=text.encode(), env=environment(), capture_output=True, timeout=60)
+    if done.returncode < 0:
+        raise Failure("killed")
+    return done.returncode == 0
+
+
+# --- the suite under fire -------------------------------------------------------------------------------------------
+
+
+def start_send(suite):
+    """Starts delivery and waits until qmail-send is itself: a signal that comes earlier would end it."""
+    mark = len(suite.log())
+    suite.start_send()
+    wait_until(lambda: suite.send.poll() is not None or "status: " in suite.log()[mark:], "qmail-send says nothing", 10)
+    expect(suite.send.poll() is None, f"qmail-send ended: {suite.log()[-500:]}")
+
+
+class Battered(Suite):
+    """A suite with the supervisor that an operator has: what ends is started again."""
+
+    def __init__(self, sink_port, **more):
+        super().__init__(control={"smtproutes": f"remote.test:127.0.0.1:{sink_port}", "concurrencyremote": "10",
+                                  "concurrencylocal": "10", "timeoutgate": "5", **more.pop("control", {})}, **more)
+        self.sender = f"{self.accounts[1].name}@{self.domain}"  # where a bounce would show
+
+    def healthy(self):
+        if self.send.poll() is not None:
+            return False
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as gate:
+            gate.connect(str(self.home / "gate/s"))
+            return True
+        return False
+
+    def restart_send(self, seconds=60):
+        """As a supervisor does: again and again, until it stays."""
+        end = time.monotonic() + seconds
+        while True:
+            if self.send.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    self.send.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.send.wait(30)
+            expect(self.send.poll() is not None, "qmail-send does not end within 30 s of SIGTERM")
+            with contextlib.suppress(Failure):
+                start_send(self)
+                return
+            expect(time.monotonic() < end, f"the suite does not start again: {self.log()[-1500:]}")
+            time.sleep(0.2)
+
+
+def find(suite, victim):
+    """The pid of a process of the suite, or None. `qmail-queued/1` is a process below the topmost qmail-queued, its
+    acceptor; `qmail-queued/2` one below that, the worker of one message."""
+    program, _, depth = victim.partition("/")
+    if program == "tcpserver":
+        return suite.smtp.pid if suite.smtp.poll() is None else None
+    pid = suite.pid_of(program)
+    pids = [pid] if pid else []
+    for _ in range(int(depth or 0)):
+        pids = [below for pid in pids for below in children_of(pid) if program_of(below) == program]
+    return pids[0] if pids else None
+
+
+# Long-lived: the first six, and qmail-queued's acceptor. The others live as long as one message.
+VICTIMS = ("qmail-send", "qmail-queued", "qmail-queued/1", "qmail-lspawn", "qmail-rspawn", "qmail-clean", "tcpserver",
+           "qmail-queued/2", "qmail-smtpd", "qmail-local", "qmail-remote")
+LONG_LIVED = 7
+
+
+def kill(suite, victim):
+    """Kills one process with SIGKILL as soon as there is one. False: there was none within a moment."""
+    for _ in range(60 if VICTIMS.index(victim) < LONG_LIVED else 20):
+        pid = find(suite, victim)
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return True
+        time.sleep(0.01)
+    return False
+
+
+def recover(suite):
+    """What a supervisor and a little time do."""
+    end = time.monotonic() + 2
+    while time.monotonic() < end and suite.send.poll() is None and suite.healthy():
+        time.sleep(0.02)
+        if time.monotonic() > end - 1.7:
+            break
+    if suite.send.poll() is not None or not suite.healthy():
+        suite.restart_send()
+    if suite.smtp.poll() is not None:
+        suite.start_smtp()
+
+
+def arrivals(suite, sink):
+    """{ident: {recipient: [time of arrival, ...]}} from the Maildirs and the remote server."""
+    found = collections.defaultdict(lambda: collections.defaultdict(list))
+    for account in suite.accounts:
+        for file in account.files():
+            subject = re.search(rb"^Subject: (\S+)$", file.read_bytes(), re.M)
+            if subject:
+                found[subject[1].decode()][f"{account.name}@{suite.domain}"].append(file.stat().st_mtime)
+    for when, recipients, ident in sink.seen:
+        for recipient in recipients:
+            found[ident][recipient].append(when)
+    return found
+
+
+class Remote(Sink):
+    """The remote server; notes when each message came."""
+
+    def __init__(self):
+        self.seen = []
+        super().__init__(replies={".": self.note})
+
+    def note(self, _):
+        return "250 kept"
+
+    def collect(self):
+        while self.messages:
+            sender, recipients, data = self.messages.pop(0)
+            subject = re.search(rb"^Subject: (\S+)\r$", data, re.M)
+            if sender and subject:
+                self.seen.append((time.time(), recipients, subject[1].decode()))
+
+
+def drain(suite, sink):
+    """Everything that waits is tried at once, until nothing is left."""
+    end = time.monotonic() + DRAIN_SECONDS
+    while True:
+        if suite.send.poll() is not None or not suite.healthy():
+            suite.restart_send()
+        suite.send.send_signal(signal.SIGALRM)
+        for _ in range(20):
+            sink.collect()
+            time.sleep(0.05)
+            if not suite.queue_files():
+                return
+        if time.monotonic() > end:
+            left = [str(f.relative_to(suite.home)) for f in suite.queue_files()]
+            raise Failure(f"{len(left)} files are left in the queue after {DRAIN_SECONDS} s: {left[:8]} {suite.log()[-1500:]}")
+
+
+def judge(suite, injectors, kills, found):
+    """Losses, bounces and duplicates that nothing explains are failures."""
+    messages = [m for injector in injectors for m in injector.messages]
+    outcomes = collections.Counter(m.outcome for m in messages)
+    lost, doubled, unexplained, late = [], 0, [], 0
+    for message in messages:
+        came = found.get(message.ident, {})
+        for recipient in message.recipients:
+            times = came.get(recipient, [])
+            if message.outcome == "accepted" and not times:
+                lost.append(f"{message.ident} to {recipient}")
+            if len(times) > 1:
+                doubled += len(times) - 1
+                # It was under way, or its report or removal was, when something was killed.
+                if not any(message.begun <= at <= max(times) + 1 for at, _ in kills):
+                    unexplained.append(f"{message.ident} to {recipient}: {len(times)} times")
+        if message.outcome == "refused" and came:
+            late += 1
+    strangers = set(found) - {m.ident for m in messages}
+    print(f"        {len(messages)} messages: {outcomes['accepted']} accepted, {outcomes['refused']} refused, "
+          f"{outcomes['unknown']} without an answer; {len(kills)} processes killed")
+    print(f"        {doubled} duplicates, each of a message that was under way at a kill; "
+          f"{late} arrived that were answered 'try later' when the answer was lost", flush=True)
+    expect(not lost, f"{len(lost)} lost: {lost[:10]}")
+    expect(not unexplained, f"duplicates that no kill explains: {unexplained[:10]}")
+    expect(not strangers, f"messages that nobody sent: {sorted(strangers)[:10]}")
+    expect(outcomes["accepted"] > len(kills), "hardly anything was accepted: this proves nothing")
+    bounces = [m for m in suite.accounts[1].messages() if b"\nReturn-Path: <>" in b"\n" + m]
+    expect(not bounces, f"{len(bounces)} bounces, the first: {bounces[:1]!r:.1500}")
+
+
+def test_kill_each_in_turn():
+    with Remote() as sink, Battered(sink.port) as suite:
+        dice = random.Random(SEED)
+        ann = f"{suite.accounts[0].name}@{suite.domain}"
+        injectors = [Injector("smtp", suite, [ann, "far@remote.test"], by_smtp),
+                     Injector("smtp2", suite, [ann], by_smtp),
+                     Injector("sendmail", suite, [ann, "away@remote.test"], by_sendmail)]
+        for injector in injectors:
+            injector.start()
+        kills, absent = [], collections.Counter()
+        for number in range(ROUNDS):
+            for victim in VICTIMS:
+                time.sleep(dice.uniform(0.02, 0.4))
+                if kill(suite, victim):
+                    kills.append((time.time(), victim))
+                else:
+                    absent[victim] += 1
+                recover(suite)
+                sink.collect()
+            if (number + 1) % 10 == 0:
+                print(f"        round {number + 1}", flush=True)
+        for injector in injectors:
+            injector.stopping.set()
+        for injector in injectors:
+            injector.join(90)
+            expect(not injector.is_alive(), f"{injector.name} hangs")
+        drain(suite, sink)
+        sink.collect()
+        judge(suite, injectors, kills, arrivals(suite, sink))
+        expect(not any(absent[v] for v in VICTIMS[:LONG_LIVED]), f"never found: {dict(absent)}")
+        expect(all(absent[v] < ROUNDS for v in VICTIMS), f"never found: {dict(absent)}")
+    wait_until(lambda: not suite_processes(), "processes of killed runs are still there", 30)
+
+
+# --- old deliveries -------------------------------------------------------------------------------------------------
+
+
+def test_restart_waits_for_a_delivery_of_the_old_run():
+    with Remote() as sink, Battered(sink.port, smtp=False, pop=False) as suite:
+        account = suite.accounts[0]
+        account.dot("-slow", "|echo begin >>slow.log; sleep 3; echo end >>slow.log\n")
+        log = account.home / "slow.log"
+        log.unlink(missing_ok=True)
+        text = lambda: log.read_text() if log.exists() else ""
+        suite.sendmail(f"{account.name}-slow@{suite.domain}", data=b"Subject: slow\n\n")
+        wait_until(lambda: "begin" in text(), "the program does not start")
+        os.kill(find(suite, "qmail-send"), signal.SIGKILL)
+        suite.send.wait()
+        suite.restart_send()
+
+        def drained():
+            suite.send.send_signal(signal.SIGALRM)
+            return not suite.queue_files()
+
+        wait_until(drained, f"the queue is not empty; {text()!r}", 60)
+        lines = text().split()
+        # The old run's delivery may have ended with the run, or have succeeded without anybody to tell: then there
+        # is a second. But two never run at the same time.
+        expect(lines.count("end") >= 1, f"not delivered: {lines}")
+        running = 0
+        for line in lines:
+            running += 1 if line == "begin" else -1
+            expect(running <= 1, f"a second delivery was started while the first ran: {lines}")
+        log.unlink()
+
+
+# --- writers --------------------------------------------------------------------------------------------------------
+
+
+def unread(fd):
+    """Bytes that a pipe or socket still holds."""
+    return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0]
+
+
+def nothing_was_queued(suite, what):
+    def workers_gone():
+        supervisor = find(suite, "qmail-queued")
+        acceptor = children_of(supervisor)[:1]
+        return acceptor and not children_of(acceptor[0])
+
+    wait_until(workers_gone, "workers of qmail-queued are still there", 30)
+    time.sleep(0.2)
+    equal(re.findall(r"^.*new msg.*$", suite.log(), re.M), [], what)
+    equal([str(f) for f in suite.queue_files()], [], what)
+    equal([len(a.files()) for a in suite.accounts], [0, 0], what)
+
+
+def queue_cut_off(message, envelope):
+    """Runs qmail-queue, lets it read so much of its descriptors 0 and 1, and kills it."""
+    message_read, message_write = os.pipe()
+    envelope_read, envelope_write = os.pipe()
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", 'exec "$0" 1<&3 3<&-', str(BIN / "qmail-queue")], stdin=message_read,
+        pass_fds=[], env=environment(), preexec_fn=lambda: os.dup2(envelope_read, 3), close_fds=False,
+        stderr=subprocess.DEVNULL)
+    try:
+        os.close(message_read)
+        os.write(message_write, message)
+        if envelope is not None:
+            os.close(message_write)
+            message_write = None
+            os.write(envelope_write, envelope)
+        waiting = message_write if envelope is None else envelope_write
+        end = time.monotonic() + 5
+        while unread(envelope_read if envelope is not None else waiting) and time.monotonic() < end:
+            time.sleep(0.0005)
+        expect(process.poll() is None, f"qmail-queue ended by itself: {process.returncode}")
+    finally:
+        process.kill()
+        process.wait()
+        for fd in (message_write, envelope_read, envelope_write):
+            if fd is not None:
+                os.close(fd)
+
+
+def test_qmail_queue_killed_at_every_byte():
+    with Suite(smtp=False, pop=False) as suite:
+        ann = f"{suite.accounts[0].name}@{suite.domain}"
+        message = b"Subject: x\n\nhello\n"
+        envelope = f"F{ann}\0T{ann}\0T{suite.accounts[1].name}@{suite.domain}\0\0".encode()
+        for n in range(len(message) + 1):
+            queue_cut_off(message[:n], None)
+        for n in range(len(envelope)):
+            queue_cut_off(message, envelope[:n])
+        nothing_was_queued(suite, "qmail-queue was killed before its envelope was complete")
+        # And all of it is a message: the cutting was what kept the others out.
+        done = subprocess.run(["/bin/sh", "-c", 'exec "$0" 1<&3 3<&-', str(BIN / "qmail-queue")], input=message,
+                              env=environment(), preexec_fn=lambda: give(3, envelope), close_fds=False)
+        equal(done.returncode, 0, "qmail-queue")
+        suite.wait_messages(suite.accounts[0], 1)
+        suite.wait_messages(suite.accounts[1], 1)
+
+
+def give(fd, data):
+    """In the child: fd reads data and then ends."""
+    read, write = os.pipe()
+    os.write(write, data)
+    os.close(write)
+    os.dup2(read, fd)
+
+
+def smtp_cut_off(suite, lines, byte, how):
+    """Sends so many bytes of a session in step with the replies; then the server's process, or the client, goes."""
+    talk = Dialogue(suite.smtp_port, timeout=20)
+    try:
+        for line, reply in lines:
+            part = line[:byte]
+            byte -= len(part)
+            talk.send(part)
+            if part == line and reply:
+                equal(talk.reply()[0], reply, repr(line))
+            if byte <= 0:
+                break
+        if how == "kill":
+            pid = wait_until(lambda: find(suite, "qmail-smtpd"), "no qmail-smtpd")
+            time.sleep(0.001)
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        talk.__exit__()
+    if how == "kill":
+        wait_until(lambda: not find(suite, "qmail-smtpd"), "qmail-smtpd is still there", 10)
+
+
+def test_smtpd_killed_at_every_byte():
+    with Suite(pop=False) as suite:
+        ann = f"{suite.accounts[0].name}@{suite.domain}"
+        lines = [(b"EHLO c\r\n", 250), (b"MAIL FROM:<a@b.test>\r\n", 250), (f"RCPT TO:<{ann}>\r\n".encode(), 250),
+                 (b"DATA\r\n", 354), (b"Subject: x\r\n\r\nhello\r\n..\r\n.\r\n", None)]
+        whole = sum(len(line) for line, _ in lines)
+        for how in ("kill", "hang up"):
+            for byte in range(whole):
+                smtp_cut_off(suite, lines, byte, how)
+            nothing_was_queued(suite, f"{how}: before the last byte of CRLF.CRLF")
+        smtp_cut_off(suite, lines[:-1] + [(lines[-1][0], 250)], whole, "hang up")
+        suite.wait_messages(suite.accounts[0], 1)
+
+
+# --- damage ---------------------------------------------------------------------------------------------------------
+
+
+HEADER = 256
+
+
+def flip(file, at):
+    data = bytearray(file.read_bytes()[:HEADER + 64]) if at < HEADER + 64 else None
+    with open(file, "r+b") as f:
+        f.seek(at)
+        byte = data[at] if data else f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([byte ^ 0x40]))
+
+
+DAMAGE = {
+    "a flipped bit in the header": lambda f: flip(f, 20),
+    "a flipped bit in the envelope": lambda f: flip(f, HEADER + 3),
+    "a wrong magic": lambda f: flip(f, 0),
+    "cut off in the header": lambda f: os.truncate(f, 100),
+    "cut off in the hole": lambda f: os.truncate(f, 4096),
+    "cut off in the message": lambda f: os.truncate(f, f.stat().st_size - 1),
+    "empty": lambda f: os.truncate(f, 0),
+    "one byte too many": lambda f: os.truncate(f, f.stat().st_size + 1),
+}
+
+
+def test_damaged_files():
+    for folder in ("new", "mess"):
+        with Suite(pop=False, control={"smtproutes": ":127.0.0.1:1"}) as suite:
+            sound = b"Subject: sound\n\n"
+            for _ in DAMAGE:
+                suite.sendmail("-f", f"{suite.accounts[1].name}@{suite.domain}", "nobody@remote.test", data=sound)
+            names = lambda: sorted((suite.home / "queue/mess").glob("*/*"))
+            wait_until(lambda: len(names()) == len(DAMAGE), "the messages are not deferred")
+            suite.end(suite.send)
+            files = names()
+            if folder == "new":
+                files = [file.rename(suite.home / "queue/new" / file.name) for file in files]
+            for file, damage in zip(files, DAMAGE.values()):
+                damage(file)
+            mark = len(suite.log())
+            start_send(suite)
+            bad = suite.home / "queue/bad"
+
+            def all_bad():
+                suite.send.send_signal(signal.SIGALRM)
+                return len(list(bad.iterdir())) == len(DAMAGE)
+
+            try:
+                wait_until(all_bad, "damaged files are not in queue/bad", 30)
+            except Failure:
+                kept = {f.name for f in bad.iterdir()}
+                left = [what for file, what in zip(files, DAMAGE) if file.name not in kept]
+                raise Failure(f"in queue/{folder}, not moved to queue/bad: {left}")
+            log = suite.log()[mark:]
+            for file, what in zip(files, DAMAGE):
+                expect(file.name in log, f"{what}: not a word in the log about {file.name}")
+            equal([len(a.files()) for a in suite.accounts], [0, 0], "bounces for damaged files")
+            # The rest of the queue goes on.
+            suite.sendmail(f"{suite.accounts[0].name}@{suite.domain}", data=sound)
+            suite.wait_messages(suite.accounts[0], 1)
+
+
+def test_a_torn_state_file_delivers_again():
+    """What a state file says about a recipient counts only when it is whole and of that message."""
+    with Remote() as sink, Battered(sink.port, pop=False) as suite:
+        suite.end(suite.send)
+        suite.control("smtproutes", ":127.0.0.1:1")
+        suite.start_send()
+        suite.sendmail("-f", suite.sender, "far@remote.test", "away@remote.test", data=b"Subject: state\n\n")
+        wait_until(lambda: list((suite.home / "queue/mess").glob("*/*")), "the message is not deferred")
+        suite.end(suite.send)
+        file = next((suite.home / "queue/mess").glob("*/*"))
+        state = suite.home / "queue/state" / file.parent.name / file.name
+        owner = (suite.home / "queue/state").stat()
+        state.write_bytes(b"torn\xff\x00\x01" * 7)
+        os.chown(state, owner.st_uid, owner.st_gid)
+        state.chmod(0o600)
+        suite.control("smtproutes", f"remote.test:127.0.0.1:{sink.port}")
+        start_send(suite)
+        drain(suite, sink)
+        sink.collect()
+        equal(sorted(r for _, recipients, _ in sink.seen for r in recipients), ["away@remote.test", "far@remote.test"])
+
+
+def test_a_rest_of_a_crash_is_removed():
+    """Dot names in queue/new are what a gate without O_TMPFILE leaves behind."""
+    with Suite(pop=False, start=False, smtp=False) as suite:
+        left = suite.home / "queue/new/.spool.12345"
+        left.write_bytes(b"half")
+        owner = left.parent.stat()
+        os.chown(left, owner.st_uid, owner.st_gid)
+        suite.start_send()
+        wait_until(lambda: not left.exists(), "it is still there", 10)
+        equal(list((suite.home / "queue/bad").iterdir()), [])
+
+
+if __name__ == "__main__":
+    run(globals())
