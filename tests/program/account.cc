@@ -1,10 +1,11 @@
 #include "tests/program/account.h"
 
-#include <sys/socket.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/error.h"
+#include "lib/base/io.h"
 #include "lib/base/process.h"
 
 namespace hato::test {
@@ -13,20 +14,29 @@ namespace {
 
 constexpr int tries = 20;  // somebody else's useradd may hold the lock of /etc/passwd
 
-bool succeeds(const std::vector<std::string>& args, const std::string& input) {
-  FdPair in = make_pipe();
-  write_all(in.second.get(), input, "pipe");
-  in.second.reset();
-  StartOptions options;
-  options.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
-  return Child(args, {{0, in.first.get()}}, options).exit_code() == 0;
+}  // namespace
+
+std::string read_to_end(int fd, int seconds) {
+  std::string all;
+  const Deadline deadline = Deadline::in_seconds(seconds);
+  char space[65536];
+  while (wait_readable(fd, deadline)) {
+    const ssize_t n = read(fd, space, sizeof space);
+    if (n <= 0) return all;
+    all.append(space, static_cast<std::size_t>(n));
+  }
+  return all + "[no more in time]";
 }
 
-}  // namespace
+void write_owned(const std::string& path, const std::string& text, uid_t uid, gid_t gid, mode_t mode) {
+  const Fd file = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+  write_all(file.get(), text, path);
+  if (fchown(file.get(), uid, gid) != 0) throw_errno("fchown " + path);
+}
 
 void run_command(const std::vector<std::string>& args, const std::string& input) {
   for (int i = 0; i < tries; ++i) {
-    if (succeeds(args, input)) return;
+    if (run({.args = args}, input).code == 0) return;
     usleep(200000);
   }
   throw TempError(args[0] + " failed");

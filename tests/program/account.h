@@ -1,4 +1,4 @@
-// A user of this machine for the length of a test, with a home.
+// A user of this machine for the length of a test, with a home; and what tests of logins need besides.
 #pragma once
 
 #include <sys/types.h>
@@ -6,9 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "tests/program/child.h"
+#include "tests/program/process.h"
 
 namespace hato::test {
+
+// All that comes until the other side closes.
+std::string read_to_end(int fd, int seconds = 20);
+void write_owned(const std::string& path, const std::string& text, uid_t uid, gid_t gid, mode_t mode);
 
 // Runs a system command to its end; throws TempError when it fails.
 void run_command(const std::vector<std::string>& args, const std::string& input = "");
@@ -26,7 +30,7 @@ class Account {
   gid_t gid() const { return gid_; }
 
  private:
-  TemporaryDirectory directory_;
+  ScratchDirectory directory_;
   std::string name_;
   uid_t uid_ = 0;
   gid_t gid_ = 0;

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "tests/program/account.h"
-#include "tests/program/child.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else
@@ -26,7 +25,7 @@ constexpr uid_t nobody = 65534;
 
 // A Maildir of nobody's; folders and files are made by the test.
 struct Mail {
-  TemporaryDirectory home;
+  ScratchDirectory home;
   Mail() {
     for (const char* folder : {"", "/tmp", "/new", "/cur"}) {
       const std::string path = home.path() + "/Maildir" + folder;
@@ -36,26 +35,29 @@ struct Mail {
   }
   std::string path(const std::string& file) const { return home.path() + "/Maildir/" + file; }
   void put(const std::string& file, const std::string& text) const {
-    write_file(path(file), text, nobody, nobody, 0600);
+    write_owned(path(file), text, nobody, nobody, 0600);
   }
   bool has(const std::string& file) const { return access(path(file).c_str(), F_OK) == 0; }
 };
 
 struct Pop3 {
   FdPair client = make_socketpair(SOCK_STREAM);
-  Child child;
+  Process child;
   explicit Pop3(const Mail& mail, const std::string& maildir = "Maildir")
-      : child({installed("qmail-pop3d"), maildir}, {{0, client.second.get()}, {1, client.second.get()}},
-              {mail.home.path(), nobody, nobody}) {
+      : child({.args = {installed("qmail-pop3d"), maildir},
+               .fds = {{0, client.second.get()}, {1, client.second.get()}},
+               .uid = nobody,
+               .gid = nobody,
+               .directory = mail.home.path()}) {
     client.second.reset();
   }
   std::string all(const std::string& commands) {
-    send(client.first.get(), commands);
+    write_all(client.first.get(), commands, "client");
     return read_to_end(client.first.get());
   }
-  std::string line() { return read_up_to(client.first.get(), "\n"); }
+  std::string line() { return read_until(client.first.get(), "\n"); }
   std::string ask(const std::string& command) {
-    send(client.first.get(), command + "\r\n");
+    write_all(client.first.get(), command + "\r\n", "client");
     return line();
   }
 };
@@ -105,7 +107,7 @@ TEST_CASE("qmail-pop3d: a session, all commands in one packet", "[pop3d]") {
       "-ERR syntax error\r\n"
       "+OK \r\n";
   CHECK(pop.all(commands) == replies);
-  CHECK(pop.child.exit_code() == 0);
+  CHECK(pop.child.wait() == 0);
   CHECK(mail.has("cur/1700000001.M1P1.h,S=14:2,S"));
   CHECK_FALSE(mail.has("cur/1700000002.M1P1.h:2,S"));
   CHECK(mail.has("cur/1700000003.M1P1.h:2,"));  // TOP is not reading
@@ -118,7 +120,7 @@ TEST_CASE("qmail-pop3d: without QUIT nothing changes", "[pop3d]") {
   CHECK(pop.line() == "+OK \r\n");
   CHECK(pop.ask("DELE 1") == "+OK \r\n");
   pop.client.first.reset();
-  CHECK(pop.child.exit_code() == 0);
+  CHECK(pop.child.wait() == 0);
   CHECK(mail.has("new/1700000001.1.h"));
 }
 
@@ -141,7 +143,7 @@ TEST_CASE("qmail-pop3d: what is no message is not sent", "[pop3d]") {
   Mail mail;
   mail.put("new/1700000001.1.h", "x\n");
   REQUIRE(mkfifo(mail.path("new/1700000002.1.h").c_str(), 0600) == 0);
-  write_file(mail.path("new/1700000003.1.h"), "root's\n", 0, 0, 0600);
+  write_owned(mail.path("new/1700000003.1.h"), "root's\n", 0, 0, 0600);
   REQUIRE(symlink("/etc/passwd", mail.path("new/1700000004.1.h").c_str()) == 0);
   Pop3 pop(mail);
   pop.line();
@@ -183,18 +185,16 @@ TEST_CASE("qmail-pop3d without a Maildir, and as root", "[pop3d]") {
   {
     Pop3 pop(mail, "Nomaildir");
     CHECK(read_to_end(pop.client.first.get()) == "-ERR this user has no $HOME/Maildir\r\n");
-    CHECK(pop.child.exit_code() == 0);
+    CHECK(pop.child.wait() == 0);
   }
   {
     REQUIRE(rmdir(mail.path("cur").c_str()) == 0);
     Pop3 pop(mail);
     CHECK(read_to_end(pop.client.first.get()) == "-ERR unable to scan $HOME/Maildir\r\n");
   }
-  FdPair err = make_pipe();
-  Child root({installed("qmail-pop3d"), "Maildir"}, {{2, err.second.get()}}, {mail.home.path()});
-  err.second.reset();
-  CHECK(read_to_end(err.first.get()) == "qmail-pop3d invoked as uid 0, terminating\n");
-  CHECK(root.exit_code() == 1);
+  const Outcome root = run({.args = {installed("qmail-pop3d"), "Maildir"}, .directory = mail.home.path()});
+  CHECK(root.err == "qmail-pop3d invoked as uid 0, terminating\n");
+  CHECK(root.code == 1);
 }
 
 TEST_CASE("qmail-popup, checkpassword and qmail-pop3d in a row", "[pop3d]") {
@@ -204,17 +204,18 @@ TEST_CASE("qmail-popup, checkpassword and qmail-pop3d in a row", "[pop3d]") {
     REQUIRE(mkdir((maildir + folder).c_str(), 0700) == 0);
     REQUIRE(chown((maildir + folder).c_str(), account.uid(), account.gid()) == 0);
   }
-  write_file(maildir + "/new/1700000001.1.h,S=6", "a: b\n\n", account.uid(), account.gid(), 0600);
+  write_owned(maildir + "/new/1700000001.1.h,S=6", "a: b\n\n", account.uid(), account.gid(), 0600);
   FdPair client = make_socketpair(SOCK_STREAM);
-  Child popup(
-      {installed("qmail-popup"), "pop.test", installed("checkpassword"), installed("qmail-pop3d"), "Maildir"},
-      {{0, client.second.get()}, {1, client.second.get()}});
+  Process popup({.args = {installed("qmail-popup"), "pop.test", installed("checkpassword"),
+                          installed("qmail-pop3d"), "Maildir"},
+                 .fds = {{0, client.second.get()}, {1, client.second.get()}}});
   client.second.reset();
-  read_up_to(client.first.get(), "\n");
-  send(client.first.get(),
-       "USER " + account.name() + "\r\nPASS correct horse\r\nSTAT\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n");
+  read_until(client.first.get(), "\n");
+  write_all(client.first.get(),
+            "USER " + account.name() + "\r\nPASS correct horse\r\nSTAT\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n",
+            "client");
   CHECK(read_to_end(client.first.get()) ==
         "+OK \r\n+OK \r\n+OK 1 6\r\n+OK \r\na: b\r\n\r\n.\r\n+OK \r\n+OK \r\n");
-  CHECK(popup.exit_code() == 1);
+  CHECK(popup.wait() == 1);
   CHECK(access((maildir + "/new/1700000001.1.h,S=6").c_str(), F_OK) != 0);
 }

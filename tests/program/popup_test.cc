@@ -9,7 +9,7 @@
 
 #include "lib/base/conf.h"
 #include "lib/base/process.h"
-#include "tests/program/child.h"
+#include "tests/program/account.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else
@@ -26,15 +26,17 @@ namespace {
 struct Popup {
   FdPair client;
   FdPair log;
-  Child child;
+  Process child;
 
-  explicit Popup(const std::string& script, const StartOptions& options = {})
-      : Popup(std::vector<std::string>{"/bin/sh", "-c", script}, options) {}
-  Popup(const std::vector<std::string>& subprogram, const StartOptions& options)
+  explicit Popup(const std::string& script, uid_t uid = 0)
+      : Popup(std::vector<std::string>{"/bin/sh", "-c", script}, uid) {}
+  Popup(const std::vector<std::string>& subprogram, uid_t uid)
       : client(make_socketpair(SOCK_STREAM)),
         log(make_pipe()),
-        child(with_subprogram(subprogram),
-              {{0, client.second.get()}, {1, client.second.get()}, {2, log.second.get()}}, options) {
+        child({.args = with_subprogram(subprogram),
+               .fds = {{0, client.second.get()}, {1, client.second.get()}, {2, log.second.get()}},
+               .uid = uid,
+               .gid = uid}) {
     client.second.reset();
     log.second.reset();
   }
@@ -43,8 +45,8 @@ struct Popup {
     args.insert(args.end(), subprogram.begin(), subprogram.end());
     return args;
   }
-  std::string line() { return read_up_to(client.first.get(), "\n"); }
-  void say(const std::string& text) { send(client.first.get(), text); }
+  std::string line() { return read_until(client.first.get(), "\n"); }
+  void say(const std::string& text) { write_all(client.first.get(), text, "client"); }
   std::string rest() { return read_to_end(client.first.get()); }
 };
 
@@ -79,7 +81,7 @@ TEST_CASE("qmail-popup hands login, password and timestamp over as checkpassword
   popup.say("PASS  sec ret\r\n");
   CHECK(popup.line() == "joe| sec ret|" + stamp + "|\r\n");
   CHECK(popup.rest().empty());
-  CHECK(popup.child.exit_code() == 1);  // qmail's, always
+  CHECK(popup.child.wait() == 1);  // qmail's, always
 }
 
 TEST_CASE("qmail-popup: APOP", "[popup]") {
@@ -99,13 +101,14 @@ TEST_CASE("qmail-popup leaves what follows the login to the subprogram", "[popup
 
 TEST_CASE("qmail-popup leaves what follows the login, on a pipe", "[popup]") {
   FdPair in = make_pipe(), out = make_pipe();
-  Child child({installed("qmail-popup"), "h", "/bin/cat"}, {{0, in.first.get()}, {1, out.second.get()}});
+  Process child({.args = {installed("qmail-popup"), "h", "/bin/cat"},
+                 .fds = {{0, in.first.get()}, {1, out.second.get()}}});
   out.second.reset();
-  send(in.second.get(), "USER joe\nPASS x\nSTAT\nQUIT\n");
+  write_all(in.second.get(), "USER joe\nPASS x\nSTAT\nQUIT\n", "client");
   in.second.reset();
   const std::string all = read_to_end(out.first.get());
   CHECK(all.substr(all.find("\r\n") + 2) == "+OK \r\nSTAT\nQUIT\n");
-  CHECK(child.exit_code() == 1);
+  CHECK(child.wait() == 1);
 }
 
 TEST_CASE("qmail-popup tells the client what the subprogram's end means", "[popup]") {
@@ -133,7 +136,7 @@ TEST_CASE("qmail-popup tells the client what the subprogram's end means", "[popu
 }
 
 TEST_CASE("qmail-popup: a subprogram that is missing is a temporary problem", "[popup]") {
-  Popup popup(std::vector<std::string>{"/no/such/checkpassword"}, {});
+  Popup popup(std::vector<std::string>{"/no/such/checkpassword"}, 0);
   popup.line();
   popup.say("USER joe\r\nPASS x\r\n");
   CHECK(popup.line() + popup.rest() ==
@@ -143,10 +146,10 @@ TEST_CASE("qmail-popup: a subprogram that is missing is a temporary problem", "[
 
 TEST_CASE("qmail-popup without arguments", "[popup]") {
   FdPair out = make_pipe();
-  Child child({installed("qmail-popup"), "host"}, {{1, out.second.get()}});
+  Process child({.args = {installed("qmail-popup"), "host"}, .fds = {{1, out.second.get()}}});
   out.second.reset();
   CHECK(read_to_end(out.first.get()) == "-ERR usage: popup hostname subprogram\r\n");
-  CHECK(child.exit_code() == 1);
+  CHECK(child.wait() == 1);
 }
 
 TEST_CASE("qmail-popup: limits and QUIT", "[popup]") {
@@ -166,7 +169,7 @@ TEST_CASE("qmail-popup: limits and QUIT", "[popup]") {
     popup.say(row.input);
     shutdown(popup.client.first.get(), SHUT_WR);
     CHECK(popup.rest() == row.last);
-    CHECK(popup.child.exit_code() == 1);
+    CHECK(popup.child.wait() == 1);
   }
 }
 
@@ -186,14 +189,11 @@ TEST_CASE("qmail-popup's child is locked in and sealed before it reads", "[popup
   REQUIRE(readlink(("/proc/" + std::to_string(talker) + "/root").c_str(), root, sizeof root - 1) > 0);
   CHECK(std::string(root) == std::string(conf::home) + "/empty");
   popup.client.first.reset();
-  CHECK(popup.child.exit_code() == 1);  // a client that goes ends both
+  CHECK(popup.child.wait() == 1);  // a client that goes ends both
 }
 
 TEST_CASE("qmail-popup started as anyone else stays that user and seals itself all the same", "[popup]") {
-  StartOptions options;
-  options.uid = 65534;
-  options.gid = 65534;
-  Popup popup("id -u", options);
+  Popup popup("id -u", 65534);
   popup.line();
   const pid_t talker = only_child_of(popup.child.pid());
   REQUIRE(talker > 0);
@@ -207,5 +207,5 @@ TEST_CASE("qmail-popup: a killed child does not leave the client waiting", "[pop
   popup.line();
   kill(only_child_of(popup.child.pid()), SIGKILL);
   CHECK(popup.rest().substr(0, 16) == "-ERR [SYS/TEMP] ");
-  CHECK(popup.child.exit_code() == 1);
+  CHECK(popup.child.wait() == 1);
 }

@@ -95,9 +95,10 @@ def listening(port, host="127.0.0.1"):
 def children_of(pid):
     """Pids of the live children of a process, from /proc."""
     found = []
-    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += [int(word) for word in task.read_text().split()]
+    with contextlib.suppress(OSError):  # it may go while it is looked at
+        for task in list(pathlib.Path(f"/proc/{pid}/task").glob("*/children")):
+            with contextlib.suppress(OSError):
+                found += [int(word) for word in task.read_text().split()]
     return found
 
 
