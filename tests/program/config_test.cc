@@ -1,6 +1,7 @@
-// config-fast as an executable.
+// config-fast and qmail-showctl as executables.
 #include <sys/stat.h>
 
+#include "lib/base/conf.h"
 #include "tests/program/private_home.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
@@ -57,4 +58,56 @@ TEST_CASE("config-fast wants a host name and the right to write", "[config-fast]
   CHECK(stranger.err ==
         "config-fast: cannot write " + home.path("control/") + ": run this as root, after make install\n");
   CHECK(read_file(home.path("control/me"), 100) == std::nullopt);
+}
+
+TEST_CASE("qmail-showctl shows every control file, or its default", "[qmail-showctl]") {
+  PrivateHome home{"qmail-showctl"};
+  const auto shown = [&] {
+    const Result result = run({home.path("bin/qmail-showctl")});
+    CHECK(result.err == "");
+    CHECK(result.code == 0);
+    return result.out;
+  };
+  const auto says = [&](const std::string& line) {
+    CAPTURE(line);
+    CHECK(shown().find("\n" + line + "\n") != std::string::npos);
+  };
+  // qmail-showctl(8)'s lines without any control file
+  says("user-ext delimiter: " + std::string(conf::break_chars) + ".");
+  says("subdirectory split: " + std::to_string(conf::split) + ".");
+  says("badmailfrom: (Default.) Any MAIL FROM is allowed.");
+  says("bouncefrom: (Default.) Bounce user name is MAILER-DAEMON.");
+  says("bouncehost: (Default.) Bounce host name is bouncehost.");
+  says("concurrencylocal: (Default.) Local concurrency is 10.");
+  says("databytes: (Default.) SMTP DATA limit is 0 bytes.");
+  says("me: (Default.) My name is undefined! Uh-oh.");
+  says("rcpthosts: (Default.) SMTP clients may send messages to any recipient.");
+  says("morercpthosts: (Default.) No rcpthosts; morercpthosts is irrelevant.");
+  says("morercpthosts.cdb: (Default.) No effect.");
+  says("queuelifetime: (Default.) Message lifetime in the queue is 604800 seconds.");
+
+  home.write("control/me", "here.example  \nmore\n");
+  home.write("control/smtpgreeting", "hello\tthere\n");
+  home.write("control/concurrencylocal", "300\n");
+  home.write("control/databytes", "-5\n");
+  home.write("control/locals", "# comment\nhere.example\nalso.example \n");
+  home.write("control/rcpthosts", "here.example\n");
+  home.write("control/morercpthosts", "more.example\n");
+  home.write("control/whatever", "x\n");
+  says("me: My name is here.example.");
+  says("bouncehost: (Default.) Bounce host name is here.example.");
+  says("smtpgreeting: SMTP greeting: 220 hello?there.");
+  says("concurrencylocal: Local concurrency is 300.");
+  says("databytes: SMTP DATA limit is 0 bytes.");
+  says(
+      "locals: \nMessages for here.example are delivered locally.\nMessages for also.example are delivered "
+      "locally.");
+  says("rcpthosts: \nSMTP clients may send messages to recipients at here.example.");
+  says("morercpthosts: \nSMTP clients may send messages to recipients at more.example.");
+  says("morercpthosts.cdb: Oops! morercpthosts exists but morercpthosts.cdb doesn't: run qmail-newmrh.");
+  says("whatever: I have no idea what this file does.");
+
+  REQUIRE(mkdir(home.path("control/helohost").c_str(), 0755) == 0);
+  says("helohost: Oops! Trouble reading this file.");
+  CHECK(run({home.path("bin/qmail-showctl"), "x"}).code == 100);
 }
