@@ -23,8 +23,9 @@ namespace {
 
 constexpr std::size_t custom_text_limit = 255;  // bytes read from fd 6
 constexpr int custom_text_fd = 6;
-constexpr int exit_no_exec = 120;      // as qmail's: the program cannot be run, permanently ...
-constexpr int exit_no_exec_now = 121;  // ... or just now
+constexpr int patience_when_given_up = 30;  // seconds for a program to see that its message broke off
+constexpr int exit_no_exec = 120;           // as qmail's: the program cannot be run, permanently ...
+constexpr int exit_no_exec_now = 121;       // ... or just now
 
 // Request: one byte with the three descriptors. Answer: pid and wait status, 32 bits each, big-endian.
 constexpr std::string_view request = "R";
@@ -85,7 +86,13 @@ class ProgramSubmission : public Submission {
     if (answered_) return;
     message_.reset();
     envelope_.reset();
-    wait();
+    try {
+      if (wait_readable(starter_, Deadline::in_seconds(patience_when_given_up)))
+        wait();
+      else
+        shutdown(starter_, SHUT_RDWR);  // no further message by this starter
+    } catch (const Error&) {
+    }
   }
 
   void text(std::string_view piece) override { put(message_, piece); }
