@@ -380,7 +380,9 @@ class Suite:
                 code, text = talk.command(f"RCPT TO:<{recipient}>")
                 if code != 250:
                     return code, text
-            talk.command("DATA", 354)
+            code, text = talk.command("DATA")
+            if code != 354:
+                return code, text
             talk.send(stuffed(data) + b".\r\n")
             reply = talk.reply()
             talk.command("QUIT", 221)
