@@ -5,7 +5,9 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
+#include "lib/base/log.h"
 #include "lib/base/process.h"
+#include "lib/store/tcpto.h"
 #include "qmail-send/delivery_report.h"
 #include "qmail-send/spawner.h"
 
@@ -32,6 +34,16 @@ class RemoteDeliverer : public Deliverer {
   }
 };
 
+// As qmail's does: whoever restarts delivery wants everything tried again.
+void forget_dead_hosts() {
+  try {
+    Tcpto table(conf::home);
+    if (table.usable()) table.clear();
+  } catch (const SystemError& e) {
+    log_line(2, "warning: " + e.text());
+  }
+}
+
 int body(int argc, char**) {
   if (argc != 1) throw PermError("usage: qmail-rspawn (with qmail-send's socket on fd 0)");
   ensure_standard_fds();
@@ -39,6 +51,7 @@ int body(int argc, char**) {
   if (chdir(conf::home) != 0) throw_errno(std::string("chdir ") + conf::home);
   drop_root_to(conf::user_qmailr);
 
+  forget_dead_hosts();
   RemoteDeliverer deliverer;
   serve_deliveries(0, deliverer);
   return 0;

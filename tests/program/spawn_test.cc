@@ -15,6 +15,7 @@
 #include "lib/base/error.h"
 #include "lib/base/io.h"
 #include "lib/base/process.h"
+#include "lib/store/tcpto.h"
 #include "lib/store/users.h"
 #include "qmail-send/spawn_protocol.h"
 #include "tests/program/private_home.h"
@@ -275,6 +276,12 @@ TEST_CASE("qmail-lspawn wants root and its argument", "[qmail-lspawn]") {
 TEST_CASE("qmail-rspawn runs qmail-remote as qmailr and digests its report", "[qmail-rspawn]") {
   PrivateHome home{"qmail-rspawn"};
   const User qmailr = *passwd_user(conf::user_qmailr);
+  // Hosts that did not answer are forgotten at the start.
+  REQUIRE(mkdir(home.path("queue/lock").c_str(), 0755) == 0);
+  home.write("queue/lock/tcpto", "");
+  REQUIRE(chown(home.path("queue/lock/tcpto").c_str(), qmailr.uid, qmailr.gid) == 0);
+  Tcpto(conf::home).timed_out(*IpAddress::parse("192.0.2.1"), 25, 1000);
+  REQUIRE(Tcpto(conf::home).entries().size() == 1);
   Spawner spawner({home.path("bin/qmail-rspawn")});
   home.script(
       "qmail-remote",
@@ -286,6 +293,7 @@ TEST_CASE("qmail-rspawn runs qmail-remote as qmailr and digests its report", "[q
                            "\n" + std::to_string(qmailr.gid) + "\nthe message\n"});
   home.script("qmail-remote", "printf 'hno such user\\n\\000Kaccepted\\000'\n");
   CHECK(spawner.deliver("a@h") == "Dno such user\n");
+  CHECK(Tcpto(conf::home).entries().empty());
   home.script("qmail-remote", "printf 'sbusy\\000ZGiving up.\\000'\n");
   CHECK(spawner.deliver("a@h") == "ZbusyGiving up.");
   home.script("qmail-remote", "kill -9 $$\n");
