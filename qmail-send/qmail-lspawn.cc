@@ -66,8 +66,10 @@ class LocalDeliverer : public Deliverer {
     run.program.path = in_bin(getpw_name);
     run.program.args = {getpw_name, local};
     run.program.identity = getpw_identity_;
-    run.program.limits = {
-        {RLIMIT_CPU, getpw_cpu_seconds}, {RLIMIT_AS, getpw_memory}, {RLIMIT_FSIZE, 0}, {RLIMIT_CORE, 0}};
+    run.program.limits = {{RLIMIT_CPU, getpw_cpu_seconds}, {RLIMIT_FSIZE, 0}, {RLIMIT_CORE, 0}};
+#ifndef __SANITIZE_ADDRESS__  // which reserves terabytes of address space
+    run.program.limits.push_back({RLIMIT_AS, getpw_memory});
+#endif
     run.program.alarm_seconds = getpw_seconds;
     run.takes_message = false;
     run.errors_to_output = false;

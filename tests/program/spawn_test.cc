@@ -215,6 +215,24 @@ TEST_CASE("qmail-lspawn keeps at most 64 KiB of what a delivery says and does no
   CHECK(report.substr(0, 4) == "Dxxx");
 }
 
+TEST_CASE("qmail-lspawn keeps reports that are not read yet, and goes on", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  write_users(home, {"+:u:61501:61501:/:-::"});
+  home.script("qmail-local", "head -c 60000 /dev/zero | tr '\\0' x\n");
+  Spawner spawner(lspawn(home));
+  // Far more than the socket holds.
+  for (std::uint32_t i = 0; i < 30; ++i) spawner.request({i, "s", "u@h", "t", "", ""});
+  usleep(1500000);
+  std::map<std::uint32_t, std::size_t> sizes;
+  for (int i = 0; i < 30; ++i) {
+    const DeliveryReport report = spawner.report();
+    sizes[report.delivery] = report.text.size();
+  }
+  CHECK(sizes.size() == 30);
+  for (const auto& [number, size] : sizes) CHECK(size == 60000);
+  CHECK(spawner.close() == 0);
+}
+
 TEST_CASE("qmail-lspawn does not wait for what a delivery left behind", "[qmail-lspawn]") {
   PrivateHome home{"qmail-lspawn"};
   Scratch scratch;
