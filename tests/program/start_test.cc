@@ -124,7 +124,9 @@ uid_t uid_of(const char* name) {
 TEST_CASE("qmail-start starts everybody as his user, becomes qmail-send, and takes everybody down",
           "[start]") {
   Started started;
-  REQUIRE(started.up());
+  const bool up = started.up();
+  INFO(started.log());
+  REQUIRE(up);
   const auto all = running();
   struct Row {
     const char* program;
@@ -163,7 +165,9 @@ TEST_CASE("qmail-start starts everybody as his user, becomes qmail-send, and tak
 
 TEST_CASE("kill -9 of qmail-send takes everybody down, too", "[start]") {
   Started started;
-  REQUIRE(started.up());
+  const bool up = started.up();
+  INFO(started.log());
+  REQUIRE(up);
   started.process().signal(SIGKILL);
   CHECK(started.process().wait(5) == 1000 + SIGKILL);
   CHECK(eventually([] { return running().empty(); }));
@@ -171,7 +175,9 @@ TEST_CASE("kill -9 of qmail-send takes everybody down, too", "[start]") {
 
 TEST_CASE("the death of a partner ends qmail-send; that of the gate starts another", "[start]") {
   Started started;
-  REQUIRE(started.up());
+  const bool up = started.up();
+  INFO(started.log());
+  REQUIRE(up);
   const auto all = running();
   const auto pid_of = [&](const char* program) { return all.find(program)->second.pid; };
   SECTION("qmail-lspawn") {
@@ -211,7 +217,9 @@ TEST_CASE("a gate that somebody else keeps stays his", "[start]") {
   RunningGate gate;
   {
     Started started;
-    REQUIRE(started.up());
+    const bool up = started.up();
+    INFO(started.log());
+    REQUIRE(up);
     started.process().signal(SIGTERM);
     CHECK(started.process().wait(10) == 0);
   }
@@ -221,7 +229,9 @@ TEST_CASE("a gate that somebody else keeps stays his", "[start]") {
 
 TEST_CASE("a message goes the whole length", "[start]") {
   Started started;
-  REQUIRE(started.up());
+  const bool up = started.up();
+  INFO(started.log());
+  REQUIRE(up);
   // Nobody by that name: the whole way of a failure, its bounce, and the bounce's bounce.
   Start queue{{installed("qmail-queue")}};
   const ScratchDirectory scratch;
