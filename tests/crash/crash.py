@@ -5,8 +5,9 @@ long-lived process of the suite is killed in turn. Afterwards every message that
 must have arrived at each of its recipients. A message that arrived twice must have been in the queue when something
 was killed; duplicates are counted and said.
 
-Further: a restart waits for a delivery of the old run; a writer that is killed at any byte of a small message leaves
-nothing; damaged queue files go to queue/bad and are logged.
+Further: qmail-send, and the gate, are killed at each of their system calls; a restart waits for a delivery of the old
+run; a writer that is killed at any byte of a small message leaves nothing; damaged queue files go to queue/bad and are
+logged.
 """
 
 import collections
@@ -26,8 +27,8 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"))
-from suite import (BIN, HOME, Dialogue, Failure, Sink, Suite, children_of, environment, equal, expect, program_of,  # noqa: E402
-                   run, wait_until)
+from suite import (BIN, HOME, ROOM, Dialogue, Failure, Sink, Suite, children_of, environment, equal, expect,  # noqa: E402
+                   program_of, run, status_of, wait_until)
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "5"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
@@ -207,9 +208,10 @@ def arrivals(suite, sink):
 class Remote(Sink):
     """The remote server; notes when each message came."""
 
-    def __init__(self):
+    def __init__(self, refuse=None):
         self.seen = []
-        super().__init__()
+        refused = lambda line: "550 no such user" if refuse and refuse in line else None
+        super().__init__(replies={"RCPT": refused})
         self.server.handle_error = lambda *_: None  # a client that was killed is no news
 
     def collect(self):
@@ -332,6 +334,147 @@ def test_restart_waits_for_a_delivery_of_the_old_run():
             running += 1 if line == "begin" else -1
             expect(running <= 1, f"a second delivery was started while the first ran: {lines}")
         log.unlink()
+
+
+# --- every step -----------------------------------------------------------------------------------------------------
+
+
+# Where being killed leaves no trace outside of the process.
+UNINTERESTING = {"execve", "brk", "mmap", "munmap", "mprotect", "mremap", "arch_prctl", "set_tid_address", "rseq",
+                 "set_robust_list", "prlimit64", "readlink", "getrandom", "rt_sigaction", "rt_sigprocmask", "getpid",
+                 "getuid", "geteuid", "getppid", "madvise", "futex", "exit_group", "rt_sigreturn", "clock_gettime"}
+STEPS = "all" if ROUNDS >= 50 else 24
+
+
+def straced(suite, *options):
+    """Starts delivery under strace, which follows only qmail-start's own process: the one that becomes qmail-send."""
+    suite.send_wrapper = ["strace", "-qq", *options]
+    try:
+        suite.start_send()
+    except Failure:
+        pass  # killed before the end of its start
+    finally:
+        suite.send_wrapper = []
+
+
+def end_straced(suite):
+    with contextlib.suppress(ProcessLookupError, TypeError):
+        os.kill(find(suite, "qmail-send"), signal.SIGTERM)
+    suite.send.wait(30)
+
+
+def inject_three(suite, ident):
+    """One message: to a Maildir, to a remote server, and to a remote recipient whom that server refuses for good."""
+    ann = f"{suite.accounts[0].name}@{suite.domain}"
+    suite.sendmail("-f", suite.sender, ann, "far@remote.test", "bad@remote.test",
+                   data=f"From: <{suite.sender}>\nSubject: {ident}\n\n".encode())
+
+
+def steps(trace):
+    """(system call, how many-th) of each step in strace's output; a sample of them in a short run."""
+    counts = collections.Counter(re.findall(r"^(?:\d+ +)?(\w+)\(", trace.read_text(errors="replace"), re.M))
+    points = [(call, n) for call in sorted(counts) if call not in UNINTERESTING for n in range(1, counts[call] + 1)]
+    expect(len(points) > 15, f"only {len(points)} steps: {counts}")
+    return points if STEPS == "all" else random.Random(time.time()).sample(points, min(STEPS, len(points)))
+
+
+def kill_at(call, n):
+    return "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={n}"
+
+
+def test_qmail_send_killed_at_every_step():
+    """The Nth call of each system call is the last: no recipient is forgotten, nor the sender of a bounce."""
+    with Remote(refuse="bad@") as sink, Battered(sink.port, start=False, smtp=False, pop=False) as suite:
+        gate = suite.launch(BIN / "qmail-queued", stderr=subprocess.DEVNULL)
+        wait_until(lambda: (suite.home / "gate/s").exists(), "no gate")
+        trace = ROOM / f"steps-{os.getpid()}"
+        inject_three(suite, "count")
+        straced(suite, "-o", trace)
+        wait_until(lambda: not suite.queue_files(), "the first message is not delivered")
+        end_straced(suite)
+        points = steps(trace)
+        survived = 0
+        for call, n in points:
+            inject_three(suite, f"{call}-{n}")
+            straced(suite, *kill_at(call, n))
+            wait_until(lambda: suite.send.poll() is not None or not suite.queue_files(), f"{call} {n}: nothing moves")
+            if suite.send.poll() is None:  # fewer calls this time: it slept less often
+                survived += 1
+                end_straced(suite)
+            start_send(suite)
+            drain(suite, sink)
+            suite.end(suite.send)
+        suite.end(gate)
+        sink.collect()
+        found = arrivals(suite, sink)
+        bounces = b"\n".join(m for m in suite.accounts[1].messages() if m.startswith(b"Return-Path: <>"))
+        lost = []
+        for call, n in points:
+            came = found.get(f"{call}-{n}", {})
+            lost += [f"{call} {n}: {who}" for who in (f"{suite.accounts[0].name}@{suite.domain}", "far@remote.test")
+                     if who not in came]
+            if f"Subject: {call}-{n}\n".encode() not in bounces:
+                lost.append(f"{call} {n}: the bounce")
+        doubled = sum(len(times) - 1 for came in found.values() for times in came.values())
+        print(f"        {len(points)} steps, {survived} not reached; {doubled} duplicates", flush=True)
+        expect(not lost, f"{len(lost)} lost: {lost[:10]}")
+        expect(survived < len(points) // 2, "hardly ever killed: this proves nothing")
+
+
+def follow_acceptor(suite, options):
+    """strace on the gate's acceptor, which may be a new one after the last kill."""
+    for _ in range(10):
+        acceptor = wait_until(lambda: find(suite, "qmail-queued/1"), "no acceptor")
+        strace = suite.launch("strace", "-f", "-qq", *options, "-p", acceptor, stderr=subprocess.DEVNULL)
+        with contextlib.suppress(Failure):
+            wait_until(lambda: strace.poll() is not None or status_of(acceptor).get("TracerPid") == str(strace.pid), "", 3)
+            if strace.poll() is None:
+                return strace
+        suite.end(strace, signal.SIGKILL)
+    raise Failure("strace cannot follow the acceptor")
+
+
+def test_the_gate_killed_at_every_step():
+    """strace follows the acceptor and the workers that it forks: whoever makes the Nth call is killed. Exit 0 from
+    sendmail is a promise whenever that was; anything else must be temporary."""
+    with Remote() as sink, Battered(sink.port, start=False, smtp=False, pop=False, control={"timeoutgate": "1"}) as suite:
+        ann = f"{suite.accounts[0].name}@{suite.domain}"
+        trace = ROOM / f"gate-{os.getpid()}"
+        gate = suite.launch(BIN / "qmail-queued", stderr=subprocess.DEVNULL)
+        wait_until(lambda: (suite.home / "gate/s").exists(), "no gate")
+
+        def one(ident, *options):
+            strace = follow_acceptor(suite, options)
+            message = Message(ident, [ann])
+            message.outcome = "accepted" if by_sendmail_code(suite, message) else "refused"
+            strace.send_signal(signal.SIGTERM)
+            strace.wait(10)
+            return message
+
+        equal(one("count", "-o", trace).outcome, "accepted", "an undisturbed message")
+        messages = [one(f"{call}-{n}", *kill_at(call, n)) for call, n in steps(trace)]
+        expect(gate.poll() is None, "qmail-queued itself ended")
+        start_send(suite)
+        drain(suite, sink)
+        suite.end(suite.send)
+        suite.end(gate)
+        found = arrivals(suite, sink)
+        lost = [m.ident for m in messages if m.outcome == "accepted" and not found.get(m.ident)]
+        late = [m.ident for m in messages if m.outcome != "accepted" and found.get(m.ident)]
+        doubled = [ident for ident, came in found.items() if len(came[ann]) > 1]
+        accepted = sum(m.outcome == "accepted" for m in messages)
+        print(f"        {len(messages)} steps: {accepted} accepted; {late} queued although the answer was lost", flush=True)
+        expect(not lost, f"lost: {lost}")
+        expect(not doubled, f"queued twice by one sendmail: {doubled}")
+        expect(accepted < len(messages), "nothing was ever killed: this proves nothing")
+
+
+def by_sendmail_code(suite, message):
+    """True for exit 0; fails the test when sendmail says that trying again is of no use."""
+    done = subprocess.run([str(suite.bin / "sendmail"), "-f", suite.sender, *message.recipients],
+                          input=f"Subject: {message.ident}\n\n".encode(), env=environment(), capture_output=True, timeout=60)
+    expect(done.returncode in (0, 75, 111), f"{message.ident}: sendmail ended with {done.returncode}: {done.stderr!r:.300}")
+    return done.returncode == 0
 
 
 # --- writers --------------------------------------------------------------------------------------------------------
