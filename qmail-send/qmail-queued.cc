@@ -29,6 +29,7 @@
 namespace hato {
 namespace {
 
+constexpr int lock_seconds = 2;      // how long to wait for the end of an earlier gate
 constexpr int look_every_ms = 5000;  // how soon a change of the configuration is noticed without SIGHUP
 
 volatile sig_atomic_t stop = 0, reload = 0;
@@ -209,9 +210,15 @@ int body(int argc, char**) {
   for (std::string& path : control.lines("gates").value_or(std::vector<std::string>()))
     paths.push_back(std::move(path));
 
-  // A gate that is being stopped keeps this until its last worker is done.
+  // A gate that is being stopped keeps this until its last worker is done; one that was killed, until the
+  // kernel has ended its workers, too.
   const Fd lock = open_file(std::string(conf::home) + "/gate", O_RDONLY | O_DIRECTORY);
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) throw TempError("another qmail-queued serves this gate");
+  const Deadline patience = Deadline::in_seconds(lock_seconds);
+  while (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (patience.passed()) throw TempError("another qmail-queued serves this gate");
+    const timespec pause{0, 50 * 1000 * 1000};
+    nanosleep(&pause, nullptr);
+  }
   GateSockets sockets = open_gate(paths);
   drop_root_to(conf::user_qmailq);
 

@@ -163,7 +163,15 @@ void ignore_sigpipe() {
 }
 
 void default_signals() {
-  for (int n = 1; n < NSIG; ++n) signal(n, SIG_DFL);
+  // The kernel is asked directly: glibc refuses to touch the two signals that it keeps for itself, which a
+  // parent may have ignored all the same.
+  struct {
+    void* handler = nullptr;  // SIG_DFL
+    unsigned long flags = 0;
+    void* restorer = nullptr;
+    unsigned long mask = 0;
+  } const action;
+  for (int n = 1; n < NSIG; ++n) syscall(SYS_rt_sigaction, n, &action, nullptr, sizeof action.mask);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

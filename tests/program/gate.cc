@@ -40,12 +40,14 @@ RunningGate::RunningGate(const Controls& control) : log_path_(scratch_.file("log
     Gate gate;
     return gate.connect(gate_path(), Deadline::in_seconds(1)).ok();
   });
-  if (!up) throw TempError("qmail-queued does not come up: " + slurp(log_path_));
+  if (up) return;
+  for (const std::string& name : control_files_) set_control(name, "");
+  throw TempError("qmail-queued does not come up: " + slurp(log_path_));
 }
 
 RunningGate::~RunningGate() {
   process_->signal(SIGTERM);
-  process_->wait(10);
+  process_->wait(70);  // messages under way have 60 seconds
   empty();
   for (const std::string& name : control_files_) set_control(name, "");
 }
