@@ -155,7 +155,8 @@ class Spawner {
     Delivery delivery;
     delivery.request = std::move(*request);
     delivery.message = std::move(packet.fds[0]);
-    go_on(std::move(delivery), next_of([&] { return deliverer_.begin(delivery.request); }));
+    Next next = next_of([&] { return deliverer_.begin(delivery.request); });
+    go_on(std::move(delivery), std::move(next));
   }
 
   // A deliverer's exception is a deferral with its text.
@@ -172,8 +173,10 @@ class Spawner {
     if (Verdict* verdict = std::get_if<Verdict>(&next)) return report(delivery.request.delivery, *verdict);
     Run& run = std::get<Run>(next);
     FdPair pipe;
+    StartNote note;
     try {
       pipe = make_pipe();
+      note = notes_.take();
     } catch (const SystemError& e) {
       log_line(2, "warning: " + e.text());
       return report(delivery.request.delivery, {'Z', "Unable to create pipe. (#4.3.0)\n"});
@@ -182,7 +185,6 @@ class Spawner {
     run.program.out = pipe.second.get();
     run.program.err = run.errors_to_output ? pipe.second.get() : 2;
     run.program.open_files = soft_files_;
-    StartNote note = notes_.take();
     const pid_t pid = start_program(run.program, note);
     if (pid < 0) {
       log_line(2, "warning: fork: " + errno_text(errno));
