@@ -67,9 +67,18 @@ void put(int fd, int number) {
   if (dup2(fd, number) < 0) throw_errno("dup2");
 }
 
-// The log goes to fd 1 of qmail-start, or through the logger.
+// Descriptor 0 was made for a log: it can only be written, or is a file that can be.
+bool log_on_zero() {
+  const int flags = fcntl(0, F_GETFL);
+  struct stat st;
+  if (flags < 0 || fstat(0, &st) != 0) return false;
+  const int mode = flags & O_ACCMODE;
+  return (mode == O_WRONLY && !S_ISCHR(st.st_mode)) || (mode == O_RDWR && S_ISREG(st.st_mode));
+}
+
+// The log goes to descriptor 0 when that is meant for it, else to 1, as with qmail, or through the logger.
 Fd start_logger(const std::vector<std::string>& logger) {
-  if (logger.empty()) return aside(1);
+  if (logger.empty()) return aside(log_on_zero() ? 0 : 1);
   FdPair pipe = make_pipe();
   const Fd in = aside(pipe.first.get());
   Fd out = aside(pipe.second.get());

@@ -84,12 +84,14 @@ bool listening() {
 // qmail-start of this prefix with its output in a file.
 class Started {
  public:
-  explicit Started(std::vector<std::string> args = {"./Maildir/"}) {
+  explicit Started(std::vector<std::string> args = {"./Maildir/"}, bool log_on_zero = false) {
     set_control("me", "test.example\n");
     args.insert(args.begin(), installed("qmail-start"));
     const Fd log = open_file(log_path(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     Start start{std::move(args)};
-    start.fds = {{1, log.get()}, {2, log.get()}};
+    const Fd other = open_file(scratch_.file("other"), O_WRONLY | O_CREAT, 0644);
+    start.fds = {{1, log_on_zero ? other.get() : log.get()}, {2, log.get()}};
+    if (log_on_zero) start.fds.emplace_back(0, log.get());
     process_ = std::make_unique<Process>(start);
   }
   ~Started() {
@@ -257,6 +259,14 @@ TEST_CASE("the log goes through the logger, as qmaill", "[start]") {
   CHECK(started.process().wait(10) == 0);
   CHECK(eventually([&] { return slurp(kept).ends_with("status: exiting\n"); }));
   CHECK(started.log() == "");
+}
+
+TEST_CASE("a descriptor 0 that can be written to gets the log", "[start]") {
+  Started started({"./Maildir/"}, true);
+  const bool up = started.up();
+  INFO(started.log());
+  CHECK(up);
+  CHECK(slurp(started.scratch().file("other")) == "");
 }
 
 TEST_CASE("qmail-start refuses what cannot work, with a sentence", "[start]") {
