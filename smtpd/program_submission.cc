@@ -51,12 +51,13 @@ bool may_pass(int error) {
   _exit(may_pass(errno) ? exit_no_exec_now : exit_no_exec);
 }
 
-int starter(const std::string& program, const std::string& user, int session) {
+int starter(const std::string& program, const std::string& user, int session, bool has_log) {
   drop_root_to(user);
   if (chdir(conf::home) != 0) throw_errno(std::string("chdir ") + conf::home);
-  // The client's connection must not stay open because of us.
-  for (const int fd : {0, 1})
-    if (dup2(open_file("/dev/null", O_RDWR).get(), fd) < 0) throw_errno("dup2");
+  // The client's connection must not stay open because of us, and under inetd, where it is descriptor 2, too,
+  // what a program complains of must not get among the replies.
+  for (const int fd : {0, 1, 2})
+    if ((fd != 2 || !has_log) && dup2(open_file("/dev/null", O_RDWR).get(), fd) < 0) throw_errno("dup2");
   for (;;) {
     std::optional<Message> asked = receive_message(session, request.size());
     if (!asked || asked->data.empty()) return 0;  // the session is over
@@ -164,13 +165,13 @@ std::string received_of(const GateOrigin& origin) {
 
 }  // namespace
 
-Fd start_starter(const std::string& program, const std::string& user) {
+Fd start_starter(const std::string& program, const std::string& user, bool has_log) {
   FdPair pair = make_socketpair(SOCK_SEQPACKET);
   const std::string path =
       program.empty() || program[0] == '/' ? program : std::string(conf::home) + "/" + program;
   fork_child("qmail-smtpd", [&] {
     pair.first.reset();
-    return starter(path, user, pair.second.get());
+    return starter(path, user, pair.second.get(), has_log);
   });
   return std::move(pair.first);
 }

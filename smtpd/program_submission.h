@@ -12,8 +12,9 @@
 
 namespace hato::smtpd {
 
-// Forks the starter. user: who it becomes when it is root. Returns the socket by which the session asks it.
-Fd start_starter(const std::string& program, const std::string& user);
+// Forks the starter. user: who it becomes when it is root; has_log: descriptor 2 is a log, which the program
+// may write to, and not the client. Returns the socket by which the session asks it.
+Fd start_starter(const std::string& program, const std::string& user, bool has_log);
 
 class ProgramQueue : public Queue {
  public:

@@ -61,12 +61,12 @@ class Privilege {
 
 // Opens all that the session will need, gives root up and seals. After it nothing but the queue can be
 // reached.
-std::unique_ptr<Queue> prepare(Settings& settings) {
+std::unique_ptr<Queue> prepare(Settings& settings, bool logging) {
   Privilege privilege;
   settings = read_settings(Control());
   std::unique_ptr<Queue> queue;
   if (const auto program = env("QMAILQUEUE"))
-    queue = std::make_unique<ProgramQueue>(start_starter(*program, conf::user_qmaild));
+    queue = std::make_unique<ProgramQueue>(start_starter(*program, conf::user_qmaild, logging));
   const std::string gate_directory = std::string(conf::home) + "/gate";
   const bool confined = privilege.give_up(gate_directory);
   if (!queue) queue = std::make_unique<GateQueue>((confined ? std::string() : gate_directory) + "/s");
@@ -85,7 +85,7 @@ int smtpd_body(int, char**) {
   Settings settings;
   std::unique_ptr<Queue> queue;
   try {
-    queue = prepare(settings);
+    queue = prepare(settings, logging);
   } catch (const std::bad_alloc&) {
     turn_away(1, Replies().line(Reply::no_memory));
     return 1;

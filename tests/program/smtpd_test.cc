@@ -725,6 +725,21 @@ TEST_CASE("smtpd: under inetd descriptor 2 is the client: nothing is logged ther
         "220 mx.example ESMTP\r\n250 mx.example\r\n502 unimplemented (#5.5.1)\r\n221 mx.example\r\n");
 }
 
+TEST_CASE("smtpd: under inetd the queue program's complaints do not get among the replies either",
+          "[smtpd]") {
+  const Settings settings;
+  const QueueProgram program("echo complaint >&2");
+  Live live(program.env(), true);
+  live.send("HELO c\r\n" + letter + "DATA\r\n");
+  live.until("354 go ahead\r\n");
+  live.send("x: y\r\n\r\n.\r\nQUIT\r\n");
+  const std::string rest = live.to_end();
+  CAPTURE(rest);
+  CHECK(rest.starts_with("250 ok "));
+  CHECK(!has(rest, "complaint"));
+  CHECK(rest.ends_with("221 mx.example\r\n"));
+}
+
 TEST_CASE("smtpd: runs as qmaild, in a chroot, sealed, whether a starter stands beside it or not",
           "[smtpd]") {
   const Settings settings;
