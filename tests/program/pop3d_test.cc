@@ -180,6 +180,39 @@ TEST_CASE("qmail-pop3d: an overlong command line is refused and skipped", "[pop3
         "+OK \r\n-ERR command line longer than 512 bytes\r\n+OK 0 0\r\n+OK \r\n");
 }
 
+TEST_CASE("qmail-pop3d reads a large Maildir once, and asks for a size at most once", "[pop3d]") {
+  constexpr int messages = 2000;
+  const bool sizes_in_names = GENERATE(true, false);
+  CAPTURE(sizes_in_names);
+  Mail mail;
+  for (int i = 0; i < messages; ++i)
+    mail.put("cur/" + std::to_string(1700000000 + i) + ".1.h" + (sizes_in_names ? ",S=2" : "") + ":2,S",
+             "x\n");
+  const std::string trace = mail.home.file("trace");
+  FdPair client = make_socketpair(SOCK_STREAM);
+  Process child(
+      {.args = {"/usr/bin/strace", "-u", "nobody", "-o", trace, installed("qmail-pop3d"), "Maildir"},
+       .fds = {{0, client.second.get()}, {1, client.second.get()}},
+       .directory = mail.home.path()});
+  client.second.reset();
+  std::string commands;
+  for (int i = 0; i < 10; ++i) commands += "STAT\r\nLIST\r\nUIDL\r\nRETR 1\r\n";
+  write_all(client.first.get(), commands + "QUIT\r\n", "client");
+  const std::string replies = read_to_end(client.first.get());
+  REQUIRE(child.wait() == 0);
+  CHECK(replies.substr(0, 20) == "+OK \r\n+OK 2000 4000\r");
+
+  const std::string calls = slurp(trace);
+  const auto count = [&](const std::string& call) {
+    int n = 0;
+    for (std::size_t at = calls.find(call); at != std::string::npos; at = calls.find(call, at + 1)) ++n;
+    return n;
+  };
+  CHECK(count("\nnewfstatat(") <= (sizes_in_names ? 10 : messages + 10));
+  CHECK(count("getdents64(") <= 20);
+  CHECK(count("openat(") <= 30);
+}
+
 TEST_CASE("qmail-pop3d without a Maildir, and as root", "[pop3d]") {
   Mail mail;
   {
