@@ -1,5 +1,6 @@
 #include "remote/smtproutes.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "lib/base/ip.h"
@@ -46,6 +47,13 @@ bool fits(std::string_view domain, std::string_view host) {
   return host[start - 1] == '.' && equal_ignoring_case(host.substr(start), domain);
 }
 
+bool is_host_name(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || static_cast<unsigned char>(c) > 127;
+  });
+}
+
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
@@ -85,8 +93,10 @@ SmtpRoute parse_smtp_route(std::string_view text) {
       route.relay = address->text();
     else
       route.problem = "\"" + std::string(relay) + "\" is not an address";
-  } else {
+  } else if (is_host_name(relay)) {
     route.relay = relay;
+  } else {
+    route.problem = "\"" + std::string(relay) + "\" is not a host";
   }
   if (!route.words.empty() && route.problem.empty())
     route.problem = "I don't know the word \"" + route.words[0] + "\"";

@@ -34,6 +34,8 @@ TEST_CASE("smtproutes: what stands behind the domain", "[smtproutes]") {
       {"smart:25x", "smart", 25, {}, false},
       {"2001:db8::1", "2001", 25, {}, false},  // needs its brackets
       {"[2001:db8::1", "", 25, {}, false},
+      {"]x", "", 25, {}, false},
+      {"user@relay", "", 25, {}, false},
       {"[mx.example]", "", 25, {}, false},
   };
   for (const Row& row : rows) {
