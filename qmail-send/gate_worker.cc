@@ -221,11 +221,15 @@ class Transaction {
 
   void take_envelope(std::string_view piece) {
     require(Stage::envelope);
-    envelope_bytes_ += piece.size();
-    if (envelope_bytes_ > queue_format::envelope_limit / 2)
-      throw Refusal{QueueExit::spool, "", "the envelope is larger than 64 MiB"};
+    count_envelope(piece.size());
     parser_.feed(piece);
     check_envelope(parser_.status());
+  }
+
+  void count_envelope(std::size_t bytes) {
+    envelope_bytes_ += bytes;
+    if (envelope_bytes_ > queue_format::envelope_limit / 2)
+      throw Refusal{QueueExit::spool, "", "the envelope is larger than 64 MiB"};
   }
 
   static void check_envelope(EnvelopeParser::Status status) {
@@ -242,7 +246,7 @@ class Transaction {
     require(Stage::envelope);
     if (payload.size() < 4 || payload.size() > parameters_limit)
       throw Refusal{QueueExit::envelope_format, "", "parameters that cannot be read"};
-    envelope_bytes_ += payload.size();
+    count_envelope(payload.size() + sizeof parameters_.front());
     parameters_.emplace_back(get_index(payload), std::string(payload.substr(4)));
   }
 

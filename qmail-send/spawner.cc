@@ -131,6 +131,12 @@ class Spawner {
     std::optional<Message> packet;
     try {
       packet = receive_message(socket_, delivery_request_limit);
+    } catch (const SystemError& e) {
+      // Trouble with one packet passes; a descriptor that is no socket never will.
+      if (e.error() == ENOTSOCK || e.error() == EBADF || e.error() == ENOTCONN)
+        throw TempError("descriptor 0 is no socket: qmail-start starts the spawners");
+      log_line(2, "warning: request of qmail-send lost: " + e.text());
+      return;
     } catch (const TempError& e) {
       log_line(2, "warning: request of qmail-send lost: " + e.text());
       return;

@@ -266,6 +266,21 @@ TEST_CASE("records that make no sense are 91, and nothing is queued") {
   CHECK(gate.queued().empty());
 }
 
+TEST_CASE("parameters count among the envelope's 64 MiB") {
+  RunningGate gate;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  gate_path().copy(address.sun_path, sizeof address.sun_path - 1);
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(send_message(socket.get(), "O\0\0\0\0E\0\0\0\0V\0\0\0\1F"s));
+  const std::string record = "P\0\0\x10\0"s + std::string(4096, '\0');
+  int sent = 0;
+  while (sent < 20000 && send(socket.get(), record.data(), record.size(), MSG_NOSIGNAL) > 0) ++sent;
+  CHECK(sent < 17000);
+  CHECK(read_until(socket.get(), "code=53", 5).find("code=53") != std::string::npos);
+}
+
 TEST_CASE("pools: one uid's flood is turned away with 71 and others get in") {
   set_control("timeoutgate", "0\n");
   RunningGate gate(Controls{{"gatepools", "local 2\n"}});

@@ -289,6 +289,9 @@ TEST_CASE("qmail-lspawn wants root and its argument", "[qmail-lspawn]") {
   const Result result = run_as(61501, 61501, {home.path("bin/qmail-lspawn"), "./Mailbox"});
   CHECK(result.code == 111);
   CHECK(result.err == "qmail-lspawn: must be started as root, to deliver as each user\n");
+  const Result by_hand = run({home.path("bin/qmail-lspawn"), "./Mailbox"});
+  CHECK(by_hand.code == 111);
+  CHECK(by_hand.err == "qmail-lspawn: descriptor 0 is no socket: qmail-start starts the spawners\n");
 }
 
 TEST_CASE("qmail-rspawn runs qmail-remote as qmailr and digests its report", "[qmail-rspawn]") {
