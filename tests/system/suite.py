@@ -179,7 +179,11 @@ def in_passwd(name):
 
 
 def remove_account(name):
-    subprocess.run(["userdel", name], capture_output=True)
+    """Patiently: somebody else may hold the lock of /etc/passwd, or a process of the account may just be ending."""
+    for _ in range(20):
+        if not in_passwd(name) or subprocess.run(["userdel", name], capture_output=True).returncode == 0:
+            return
+        time.sleep(0.3)
 
 
 class Suite:
