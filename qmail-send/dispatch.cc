@@ -26,9 +26,8 @@ constexpr std::uint32_t flag_fresh = 4;  // not announced in the log yet
 constexpr std::uint32_t flag_both = 8;   // the other channel has an entry, or a pass, of its own
 constexpr std::uint32_t flag_told = 16;  // the log says that we wait for an old run's delivery
 
-constexpr std::size_t bounces_in_memory = 50;     // messages that wait for a child to take their bounce
-constexpr std::int64_t bounce_turn_seconds = 10;  // when there are more, how soon to ask again
-constexpr std::size_t entries_per_round = 2000;   // of queue/new, when it is looked through
+constexpr std::size_t bounces_in_memory = 50;    // messages that wait for a child to take their bounce
+constexpr std::size_t entries_per_round = 2000;  // of queue/new, when it is looked through
 constexpr std::size_t reports_per_round = 100;
 
 Channel other(Channel channel) {
@@ -536,7 +535,7 @@ void Dispatch::finish(QueuedMessage& message) {
       to_bounce_.push_back(message.id);
       return;
     } else {
-      retry_end(message, bounce_turn_seconds);
+      retry_end(message, 0);
       return;
     }
     message.bounced = true;
@@ -740,7 +739,7 @@ void Dispatch::work() {
   }
   if (!exit_soon_) {
     step_rescan();
-    for (std::size_t n = 0; n < loads_per_round; ++n) {
+    for (std::size_t n = 0; n < loads_per_round && to_bounce_.size() < bounces_in_memory; ++n) {
       const std::optional<Waiting> entry = ending_.pop_due(now_);
       if (!entry) break;
       load(*entry, nullptr);
@@ -763,7 +762,7 @@ int Dispatch::sleep_ms() const {
   };
   if (!exit_soon_) {
     until(next_rescan_);
-    until(ending_.earliest());
+    if (to_bounce_.size() < bounces_in_memory) until(ending_.earliest());
     for (const Lane& l : lanes_) {
       if (!l.free()) continue;
       until(l.later.earliest());

@@ -491,6 +491,21 @@ TEST_CASE("bounces go through the gate", "[send][gate]") {
   }
 }
 
+TEST_CASE("a storm of bounces is worked off", "[send]") {
+  SendStage stage;
+  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  constexpr int many = 120;  // more than wait in memory
+  for (int i = 0; i < many; ++i) stage.put_and_pull("s@x.example", {"u@test.example"});
+  for (int i = 0; i < many; ++i) {
+    const auto asked = stage.request(here);
+    REQUIRE(asked);
+    stage.report(here, asked->request.delivery, 'D', "no\n");
+  }
+  CHECK(eventually([&] { return names_in(stage.paths().fresh()).empty(); }, 30));
+  CHECK(stage.times_logged("bounce msg ") == many);
+  CHECK(stage.times_logged("end msg ") == many);
+}
+
 TEST_CASE("after queuelifetime a deferral is a failure", "[send]") {
   SendStage stage(Controls{{"queuelifetime", "1000\n"}});
   const QueueId old = stage.put("s@x.example", {"a@far.example"}, 1700, false);   // slot at 1600
