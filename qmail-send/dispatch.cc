@@ -794,7 +794,8 @@ void Dispatch::wait(const SendSignals& signals, const sigset_t& mask) {
   if (polled[0].revents != 0) {
     const Trigger::Pulled pulled = trigger_.drain();
     for (const QueueId id : pulled.ids) note_new(id);
-    if (pulled.nearly_full) next_rescan_ = now_;
+    // A moment later, so that a worker that is just being killed has done its last system call.
+    if (pulled.rescan) next_rescan_ = std::min(next_rescan_, now_ + 1);
   }
   for (const Channel channel : both_channels) {
     const short events = polled[1 + static_cast<unsigned>(channel)].revents;

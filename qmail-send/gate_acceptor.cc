@@ -111,9 +111,12 @@ class Acceptor {
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
       --workers_;
       GateSlot* slot = slots_.of(pid);
-      if (WIFSIGNALED(status))
+      if (WIFSIGNALED(status)) {
+        // Perhaps between giving its message a name and saying so.
+        [[maybe_unused]] const ssize_t pulled = write(place_.trigger, "\n", 1);
         log_line(2, "qmail-queued: qp " + std::to_string(pid) + " died of signal " +
                         std::to_string(WTERMSIG(status)));
+      }
       if (slot == nullptr) continue;
       if (slot->unlink_id != 0) send_message(place_.reopener, "u" + std::to_string(slot->unlink_id));
       GateSlots::release(slot);

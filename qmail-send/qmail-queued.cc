@@ -110,6 +110,8 @@ class Supervisor {
 
  private:
   void start_acceptor() {
+    // Workers of an acceptor that was killed may have ended between giving a message its name and saying so.
+    [[maybe_unused]] const ssize_t pulled = write(trigger_.get(), "\n", 1);
     const pid_t parent = getpid();
     acceptor_ = fork_child("qmail-queued", [&]() -> int {
       std::vector<Fd> listening;

@@ -28,8 +28,9 @@ Trigger::Pulled Trigger::drain() {
   Pulled pulled;
   if (n <= 0) return pulled;
   partial_.append(space, static_cast<std::size_t>(n));
+  pulled.rescan = static_cast<std::size_t>(n) >= nearly_full || partial_.starts_with('\n') ||
+                  partial_.find("\n\n") != std::string::npos;
   pulled.ids = take_ids(partial_);
-  pulled.nearly_full = static_cast<std::size_t>(n) >= nearly_full;
   return pulled;
 }
 

@@ -1,5 +1,6 @@
 // queue/lock/trigger: the FIFO into which the gate's workers write "ID\n" when a message has come to
-// queue/new. Drained without ever waiting.
+// queue/new, and an empty line when one may have come without saying so: a worker or a whole gate was killed.
+// Drained without ever waiting.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +22,9 @@ class Trigger {
 
   struct Pulled {
     std::vector<QueueId> ids;
-    // So much was waiting that writers may have found the FIFO full: look through queue/new as well.
-    bool nearly_full = false;
+    // Look through queue/new as well: an empty line asks for it, or so much was waiting that writers may have
+    // found the FIFO full.
+    bool rescan = false;
   };
   // One read. What is no ID is ignored, and so is a line that does not end.
   Pulled drain();

@@ -352,6 +352,23 @@ TEST_CASE("a trigger that nobody reads is no obstacle") {
   }
 }
 
+TEST_CASE("a gate that starts, or whose worker is killed, asks qmail-send to look for itself") {
+  const Fd trigger = open_file(QueuePaths().lock("trigger"), O_RDWR | O_NONBLOCK);
+  char space[65536];
+  while (read(trigger.get(), space, sizeof space) > 0) {
+  }
+  RunningGate gate;
+  CHECK(read_until(trigger.get(), "\n", 5) == "\n");
+  Gate sender;
+  REQUIRE(sender.connect(gate_path(), Deadline::in_seconds(5)).ok());
+  const auto child_of = [](pid_t pid) {
+    return static_cast<pid_t>(
+        std::stol(slurp("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children")));
+  };
+  kill(child_of(child_of(gate.pid())), SIGKILL);
+  CHECK(read_until(trigger.get(), "\n", 5) == "\n");
+}
+
 TEST_CASE("the gate listens on a socket that it is handed (inetd's wait style and socket activation)") {
   set_control("me", "test.example\n");
   const ScratchDirectory scratch;

@@ -434,6 +434,16 @@ TEST_CASE("a message that vanishes is forgotten", "[send]") {
   CHECK(stage.log().find("12345\n") == std::string::npos);
 }
 
+TEST_CASE("an empty line in the trigger has queue/new looked through", "[send]") {
+  SendStage stage;
+  stage.start();
+  REQUIRE(eventually([&] { return stage.log().find("status: local") != std::string::npos; }));
+  stage.put("s@x.example", {"a@test.example"});  // nobody says so: its worker was killed after the link
+  const Fd trigger = open_file(QueuePaths().lock("trigger"), O_RDWR | O_NONBLOCK);
+  write_all(trigger.get(), "\n", "trigger");
+  REQUIRE(stage.request(here));
+}
+
 TEST_CASE("bounces go through the gate", "[send][gate]") {
   RunningGate gate({{"bouncefrom", "Mail Robot\n"}, {"bouncehost", "bounce.example\n"}});
   SendStage stage;
