@@ -240,8 +240,12 @@ class Spawner {
   void reap() {
     while (!running_.empty()) {
       int status;
-      const pid_t pid = waitpid(-1, &status, WNOHANG);
+      const pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
       if (pid <= 0) return;
+      if (WIFSTOPPED(status)) {  // by its user, who would hold a delivery's place and the message for ever
+        kill(pid, SIGKILL);
+        continue;
+      }
       const auto found = by_pid_.find(pid);
       if (found == by_pid_.end()) continue;
       Delivery delivery = std::move(*found->second);

@@ -246,6 +246,16 @@ TEST_CASE("qmail-lspawn does not wait for what a delivery left behind", "[qmail-
   kill(std::stoi(*read_file(scratch.path() + "/pid/pid", 100)), SIGKILL);
 }
 
+TEST_CASE("qmail-lspawn ends a delivery that its user stops, which would keep its place for ever",
+          "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  write_users(home, {"+:u:61501:61501:/:-::"});
+  home.script("qmail-local", "kill -STOP $$; echo never\n");
+  Spawner spawner(lspawn(home));
+  CHECK(spawner.deliver("u@h") == "Zqmail-local crashed.\n");
+  CHECK(spawner.close() == 0);
+}
+
 TEST_CASE("qmail-lspawn runs hundreds at once, and as many as its descriptors allow", "[qmail-lspawn]") {
   const rlim_t files = GENERATE(rlim_t{40}, rlim_t{100000});
   const int count = files == 40 ? 12 : 300;
