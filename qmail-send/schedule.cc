@@ -28,6 +28,7 @@ Waiting waiting(QueueId id, std::int64_t due, std::uint32_t flags) {
 
 std::int64_t first_slot_after(std::int64_t birth, Channel channel, std::int64_t time) {
   const std::int64_t step = retry_step(channel);
+  if (birth > time) return (time / (step * step) + 1) * (step * step);
   const std::int64_t age = std::max<std::int64_t>(time - birth, 0);
   const std::int64_t k = square_root(age) / step + 1;
   return birth + step * k * step * k;

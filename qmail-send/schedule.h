@@ -25,8 +25,8 @@ constexpr std::int64_t birth_of(QueueId id) {
   return static_cast<std::int64_t>(id.value() / 1000000);
 }
 
-// The smallest slot later than `time`. A birth in the future (a clock that went back) counts as `time`
-// reached at birth: the first slot.
+// The smallest slot later than `time`. A message born in the future (the clock was ahead then, perhaps by
+// years) does not wait for that: its slots are all multiples of the first interval.
 std::int64_t first_slot_after(std::int64_t birth, Channel channel, std::int64_t time);
 // Is there a slot s with from <= s <= to?
 bool slot_within(std::int64_t birth, Channel channel, std::int64_t from, std::int64_t to);

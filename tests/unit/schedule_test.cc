@@ -21,8 +21,10 @@ TEST_CASE("slots lie (10 k)^2 and (20 k)^2 seconds after birth", "[schedule]") {
            Row{Channel::local, 399, 400}, Row{Channel::local, 400, 900},
            Row{Channel::local, 604'800, 608'400},  // a week: k = 78
            Row{Channel::remote, 0, 400}, Row{Channel::remote, 400, 1600}, Row{Channel::remote, 1599, 1600},
-           Row{Channel::remote, 604'800, 608'400},                // k = 39
-           Row{Channel::local, -500, 100},                        // the clock went back: as new
+           Row{Channel::remote, 604'800, 608'400},        // k = 39
+           Row{Channel::local, -550, -500},               // the clock was ahead: each 100 s
+           Row{Channel::local, -10'000'000, -9'999'900},  // and 400 s
+           Row{Channel::remote, -10'000'000, -9'999'600},
            Row{Channel::remote, 10'000'000'000, 10'004'000'400},  // k = 5001: (20 * 5001)^2
        }) {
     CAPTURE(row.age, channel_name(row.channel));
@@ -47,6 +49,8 @@ TEST_CASE("a slot within a stretch of time", "[schedule]") {
   CHECK(slot_within(birth, Channel::local, 1101, 1400));
   CHECK_FALSE(slot_within(birth, Channel::remote, 1100, 1399));
   CHECK(slot_within(birth, Channel::remote, 1100, 1400));
+  constexpr std::int64_t future = 1'000'000;  // a slot that was waited for is one when it has come
+  CHECK(slot_within(future, Channel::remote, first_slot_after(future, Channel::remote, 1399), 1600));
 }
 
 TEST_CASE("the schedule gives what is due, earliest first", "[schedule]") {
