@@ -92,10 +92,17 @@ class Acceptor {
       if (slots_.of_kind(Kind::bounce) >= settings_.pool_bounce) return nullptr;
       return slots_.claim(uid, static_cast<std::int32_t>(Kind::bounce));
     }
-    const unsigned room = settings_.may_claim_network(uid) ? settings_.pool_mx + settings_.pool_submission
-                                                           : settings_.pool_local;
-    if (slots_.local_of(uid) >= room) return nullptr;
+    const bool network = settings_.may_claim_network(uid);
+    const unsigned room = network ? settings_.pool_mx + settings_.pool_submission : settings_.pool_local;
+    if (slots_.of_uid(uid) >= room) return nullptr;
+    if (!network && customers() >= settings_.room_for_customers()) return nullptr;
     return slots_.claim(uid, GateSlots::undeclared);
+  }
+
+  // Workers of everybody but the network's and the bounces' senders.
+  unsigned customers() const {
+    return slots_.of_uids(
+        [this](uid_t uid) { return uid != settings_.qmails && !settings_.may_claim_network(uid); });
   }
 
   static void turn_away(int client) {

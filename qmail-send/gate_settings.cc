@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <stdio.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -106,6 +107,10 @@ unsigned GateSettings::pool(Kind kind) const {
       return pool_bounce;
   }
   return 0;
+}
+
+unsigned GateSettings::room_for_customers() const {
+  return pool_all - std::min(pool_mx + pool_submission + pool_bounce, pool_all / 2);
 }
 
 GateSettings read_gate_settings(const Control& control) {

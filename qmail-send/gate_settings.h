@@ -17,7 +17,8 @@ struct GateSettings {
   Admission admission;  // what every sender is told; the sender's own address is added
   std::uint64_t databytes = 0;
   std::uint64_t free_bytes = 0, free_inodes = 0;  // control/queuefree: keep as many free
-  // Pools. local is for each uid, the others for the whole kind; all is every worker together.
+  // Pools. local is for each uid, whatever kind his messages are of; the others are for the whole kind; all
+  // is every worker together, of which customers may not take what network and bounces need.
   unsigned pool_mx = 200, pool_submission = 200, pool_local = 100, pool_forward = 200, pool_bounce = 50,
            pool_all = 2000;
   std::int64_t worker_seconds = 86400;  // control/timeoutqueue: a worker's whole life
@@ -28,6 +29,7 @@ struct GateSettings {
   std::map<uid_t, std::string> senders;  // default envelope sender of a local uid
   bool may_claim_network(uid_t uid) const { return uid == qmaild || claimers.contains(uid); }
   unsigned pool(Kind kind) const;
+  unsigned room_for_customers() const;  // of pool_all: all but the other pools, and never less than half
 };
 
 // Throws TempError for a file that cannot be read and for one whose contents make no sense (with file and

@@ -1,7 +1,7 @@
 #include "qmail-send/gate_slots.h"
 
-#include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <new>
@@ -38,14 +38,18 @@ GateSlot* GateSlots::begin() const {
   return reinterpret_cast<GateSlot*>(reinterpret_cast<char*>(shared_) + head_size);
 }
 
+// While the configuration changes there are two acceptors: compare and exchange.
 GateSlot* GateSlots::claim(uid_t uid, std::int32_t kind) {
-  GateSlot* free = std::find_if(begin(), end(), [](const GateSlot& slot) { return slot.pid == 0; });
-  if (free == end()) return nullptr;
-  free->uid = uid;
-  free->kind = kind;
-  free->unlink_id = 0;
-  free->pid = -1;
-  return free;
+  for (GateSlot* slot = begin(); slot != end(); ++slot) {
+    pid_t nobody = 0;
+    if (!slot->pid.compare_exchange_strong(nobody, -1)) continue;
+    slot->acceptor = getpid();
+    slot->uid = uid;
+    slot->kind = kind;
+    slot->unlink_id = 0;
+    return slot;
+  }
+  return nullptr;
 }
 
 GateSlot* GateSlots::of(pid_t pid) {
@@ -63,20 +67,28 @@ unsigned GateSlots::of_kind(Kind kind) const {
   }));
 }
 
-unsigned GateSlots::local_of(uid_t uid) const {
-  return static_cast<unsigned>(std::count_if(begin(), end(), [uid](const GateSlot& s) {
-    return s.pid != 0 && s.uid == uid &&
-           (s.kind == undeclared || s.kind == static_cast<std::int32_t>(Kind::local));
-  }));
+unsigned GateSlots::of_uid(uid_t uid) const {
+  return static_cast<unsigned>(
+      std::count_if(begin(), end(), [=](const GateSlot& s) { return s.pid != 0 && s.uid == uid; }));
+}
+
+unsigned GateSlots::of_uids(const std::function<bool(uid_t)>& counts) const {
+  return static_cast<unsigned>(
+      std::count_if(begin(), end(), [&](const GateSlot& s) { return s.pid != 0 && counts(s.uid); }));
 }
 
 unsigned GateSlots::running() const {
   return static_cast<unsigned>(std::count_if(begin(), end(), [](const GateSlot& s) { return s.pid != 0; }));
 }
 
-void GateSlots::release_dead() {
-  for (GateSlot* slot = begin(); slot != end(); ++slot)
-    if (slot->pid == -1 || (slot->pid > 0 && kill(slot->pid, 0) != 0)) slot->pid = 0;
+std::vector<QueueId> GateSlots::release_of(pid_t acceptor) {
+  std::vector<QueueId> unsynced;
+  for (GateSlot* slot = begin(); slot != end(); ++slot) {
+    if (slot->pid == 0 || slot->acceptor != acceptor) continue;
+    if (slot->unlink_id != 0) unsynced.push_back(QueueId(slot->unlink_id));
+    release(slot);
+  }
+  return unsynced;
 }
 
 QueueId GateSlots::next_id() {

@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <vector>
 
 #include "lib/store/queuefile.h"
 
@@ -14,6 +16,7 @@ namespace hato {
 
 struct GateSlot {
   std::atomic<pid_t> pid{0};           // 0: free
+  std::atomic<pid_t> acceptor{0};      // who gave it out
   std::atomic<uid_t> uid{0};           // of the sender
   std::atomic<std::int32_t> kind{-1};  // Kind, or -1 until the sender has said it
   std::atomic<std::uint64_t> unlink_id{
@@ -34,11 +37,14 @@ class GateSlots {
   GateSlot* of(pid_t pid);             // nullptr: unknown
   static void release(GateSlot* slot);
   unsigned of_kind(Kind kind) const;
-  // Workers of this uid that are local or have not said what they are.
-  unsigned local_of(uid_t uid) const;
+  // Workers of this uid, whatever they are.
+  unsigned of_uid(uid_t uid) const;
+  // Workers of all uids that `counts` is true for.
+  unsigned of_uids(const std::function<bool(uid_t)>& counts) const;
   unsigned running() const;
-  // Frees the slots of workers that no longer exist: after an acceptor died without taking them back.
-  void release_dead();
+  // Frees the slots that this acceptor, which is dead and its workers with it, did not take back. Returns the
+  // messages whose names it had to take away (unlink_id).
+  std::vector<QueueId> release_of(pid_t acceptor);
 
   // The next ID: now, or one more than the last one given out. Workers call it at commit.
   QueueId next_id();

@@ -47,8 +47,12 @@ Fd listen_at(const std::string& path) {
   socket.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) throw_errno("socket");
   unlink(path.c_str());  // of a gate that was killed
-  if (bind(socket.get(), name, sizeof address) != 0) throw_errno("bind " + path);
-  if (chmod(path.c_str(), 0666) != 0) throw_errno("chmod " + path);
+  // The mode is there from the start: root must not chmod a name in a directory that is another user's, who
+  // may have put a link to something else there meanwhile.
+  const mode_t before = umask(0111);
+  const int bound = bind(socket.get(), name, sizeof address);
+  umask(before);
+  if (bound != 0) throw_errno("bind " + path);
   if (listen(socket.get(), backlog) != 0) throw_errno("listen " + path);
   return socket;
 }

@@ -30,6 +30,8 @@ namespace {
 constexpr std::size_t input_size = gate_format::record_limit + gate_format::record_head;
 constexpr std::uint64_t space_check_every = 1U << 20;  // bytes of message between two looks at the free space
 constexpr std::size_t parameters_limit = 4096;         // ESMTP parameters of one address
+// Recipients of one message. Everybody who opens it has them all in memory, at some hundred bytes each.
+constexpr std::size_t recipients_limit = 250000;
 
 // Ends the transaction with a code for the sender; `log` is why, for the operator.
 struct Refusal {
@@ -224,6 +226,13 @@ class Transaction {
     count_envelope(piece.size());
     parser_.feed(piece);
     check_envelope(parser_.status());
+    if (parser_.envelope().recipients.size() > recipients_limit) too_many_recipients();
+  }
+
+  [[noreturn]] static void too_many_recipients() {
+    throw Refusal{QueueExit::custom_text,
+                  "D552 sorry, a message may have 250000 recipients: send it in several pieces (#5.5.3)",
+                  "the message has more than " + std::to_string(recipients_limit) + " recipients"};
   }
 
   void count_envelope(std::size_t bytes) {

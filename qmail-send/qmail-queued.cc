@@ -143,7 +143,9 @@ class Supervisor {
   }
 
   static void reopen(int fd, int answer_to) {
-    const Fd readable = try_open("/proc/self/fd/" + std::to_string(fd), O_RDONLY);
+    struct stat st;
+    const bool file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);  // a FIFO would hold the supervisor up
+    const Fd readable = file ? try_open("/proc/self/fd/" + std::to_string(fd), O_RDONLY) : Fd();
     if (!readable) {
       log("reopen a message: " + errno_text(errno));
       return;
@@ -156,6 +158,8 @@ class Supervisor {
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+      // Its workers die with it; a retired one has given those up that are not done.
+      for (const QueueId id : slots_.release_of(pid)) unlink(paths_.fresh(id).c_str());
       if (pid != acceptor_) {
         --retired_;
         continue;
@@ -163,7 +167,6 @@ class Supervisor {
       acceptor_ = 0;
       if (stop) continue;
       log("the acceptor ended with wait status " + std::to_string(status) + "; starting another");
-      slots_.release_dead();
       if (now_seconds() - acceptor_since_ < 1) sleep(1);
       start_acceptor();
     }
@@ -213,8 +216,8 @@ int body(int argc, char**) {
     paths.push_back(std::move(path));
 
   // A gate that is being stopped keeps this until its last worker is done; one that was killed, until the
-  // kernel has ended its workers, too.
-  const Fd lock = open_file(std::string(conf::home) + "/gate", O_RDONLY | O_DIRECTORY);
+  // kernel has ended its workers, too. Not HOME/gate: every user can open that, and so could hold its lock.
+  const Fd lock = open_file(QueuePaths().fresh(), O_RDONLY | O_DIRECTORY);
   const Deadline patience = Deadline::in_seconds(lock_seconds);
   while (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (patience.passed()) throw TempError("another qmail-queued serves this gate");

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -302,6 +303,96 @@ TEST_CASE("pools: one uid's flood is turned away with 71 and others get in") {
   CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 71);
   CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, customer + 1).code == 0);
   set_control("timeoutgate", "");
+}
+
+TEST_CASE("forwards count for their uid, too: one customer cannot fill the pool that all forwards share") {
+  RunningGate gate(Controls{{"gatepools", "local 2\nforward 3\n"}});
+  const auto forward = [] {  // as root, who is a customer like any other here
+    auto sender = std::make_unique<Gate>();
+    const bool admitted = sender->connect(gate_path(), Deadline::in_seconds(1)).ok();
+    GateOrigin origin;
+    origin.kind = Kind::forward;
+    sender->origin(origin);
+    sender->message(std::string(100000, 'x'));  // more than is held back: the gate has read the origin
+    return std::pair(std::move(sender), admitted);
+  };
+  const auto first = forward(), second = forward();
+  CHECK(first.second);
+  CHECK(second.second);
+  usleep(200000);
+  CHECK_FALSE(forward().second);
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+}
+
+TEST_CASE("customers together leave room for the network and for bounces") {
+  set_control("timeoutgate", "0\n");
+  RunningGate gate(Controls{{"gatepools", "all 4\nmx 1\nsubmission 1\nbounce 1\n"}});
+  Gate mine, another;
+  REQUIRE(mine.connect(gate_path(), Deadline::in_seconds(1)).ok());
+  REQUIRE(another.connect(gate_path(), Deadline::in_seconds(1)).ok());
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 71);
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, uid_of(conf::user_qmaild)).code == 0);
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, uid_of(conf::user_qmails)).code == 0);
+  set_control("timeoutgate", "");
+}
+
+TEST_CASE("a message has 250000 recipients at most: everybody who opens it holds them in memory") {
+  RunningGate gate;
+  std::string recipients;
+  for (int i = 0; i < 250000; ++i) recipients += "Ta\0"s;
+  CHECK(qmail_queue("x\n", "Fa@b\0"s + recipients + "\0"s).code == 0);
+  CHECK(gate.queued().size() == 1);
+  const QueueOutcome more = qmail_queue("x\n", "Fa@b\0"s + recipients + "Ta\0\0"s);
+  CHECK(more.code == 82);
+  CHECK(more.text == "D552 sorry, a message may have 250000 recipients: send it in several pieces (#5.5.3)");
+}
+
+TEST_CASE("what a retired acceptor could not finish does not count for ever") {
+  set_control("timeoutgate", "5\n");
+  RunningGate gate(Controls{{"gatepools", "local 1\n"}});
+  const auto children = [&] {
+    const std::string pid = std::to_string(gate.pid());
+    return slurp("/proc/" + pid + "/task/" + pid + "/children");
+  };
+  const pid_t acceptor = static_cast<pid_t>(std::stol(children()));
+  Gate slow;
+  REQUIRE(slow.connect(gate_path(), Deadline::in_seconds(1)).ok());
+  gate.configure("databytes", "1000\n");
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, getuid()).code == 71);  // he is still there
+  kill(acceptor, SIGKILL);                                            // as after its minute
+  CHECK(eventually([&] { return children().find(std::to_string(acceptor)) == std::string::npos; }));
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, getuid()).code == 0);
+  set_control("timeoutgate", "");
+}
+
+TEST_CASE("no user can keep the gate from starting by a lock on what he can open") {
+  pid_t user = fork();
+  REQUIRE(user >= 0);
+  if (user == 0) {
+    become(customer, customer);
+    for (const char* name : {"", "/gate", "/queue", "/queue/new", "/queue/lock", "/queue/lock/sendmutex"}) {
+      const int fd = ::open((std::string(conf::home) + name).c_str(), O_RDONLY);
+      if (fd >= 0) flock(fd, LOCK_EX | LOCK_NB);
+    }
+    pause();
+    _exit(0);
+  }
+  usleep(200000);
+  try {
+    RunningGate gate;
+    CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+  } catch (const Error& e) {
+    FAIL_CHECK(e.text());
+  }
+  kill(user, SIGKILL);
+  wait_for_child(user);
+}
+
+TEST_CASE("the gate's socket is everybody's to write to and nobody's to run") {
+  RunningGate gate;
+  struct stat st;
+  REQUIRE(stat(gate_path().c_str(), &st) == 0);
+  CHECK((st.st_mode & 07777) == 0666);
 }
 
 TEST_CASE("ids grow even when the clock does not, and never repeat one in the queue") {
