@@ -15,12 +15,12 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "lib/mail/router.h"
 #include "lib/store/queuefile.h"
 #include "qmail-send/activity_log.h"
 #include "qmail-send/bounce_sender.h"
 #include "qmail-send/cleaner.h"
 #include "qmail-send/message.h"
-#include "qmail-send/router.h"
 #include "qmail-send/schedule.h"
 #include "qmail-send/settings.h"
 #include "qmail-send/spawner_socket.h"

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "lib/mail/router.h"
 #include "lib/store/queuefile.h"
 #include "lib/store/statefile.h"
 #include "qmail-send/bounce.h"
-#include "qmail-send/router.h"
 #include "qmail-send/schedule.h"
 
 namespace hato {

@@ -1,7 +1,7 @@
 // Routing with control files and an address from the same input: lines, an empty line, then the address.
 #include <stdlib.h>
 
-#include "qmail-send/router.h"
+#include "lib/mail/router.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace hato;

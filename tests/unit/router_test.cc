@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #endif
 
-#include "qmail-send/router.h"
+#include "lib/mail/router.h"
 
 using namespace hato;
 
