@@ -28,6 +28,7 @@ GateResult inject(const BounceJob& job, int message) {
   submit_rest_of(message, submission);
   submission.sender(job.sender);
   submission.recipient(job.recipient);
+  signal(SIGTERM, SIG_IGN);  // from here on it may be accepted: its outcome has to be told
   return submission.commit();
 }
 
@@ -79,7 +80,13 @@ void BounceSender::start(const BounceJob& job) {
   if (pid < 0) throw_errno("fork");
   if (pid == 0) run_child(job, pipe.second.get(), parent);
   set_nonblocking(pipe.first.get(), true);
-  children_.push_back({job.id, std::move(pipe.first), ""});
+  children_.push_back({job.id, std::move(pipe.first), "", pid});
+}
+
+void BounceSender::hurry() {
+  if (hurried_) return;
+  hurried_ = true;
+  for (const Child& child : children_) kill(child.pid, SIGTERM);
 }
 
 std::vector<int> BounceSender::fds() const {

@@ -39,6 +39,9 @@ class BounceSender {
   bool idle() const { return children_.empty(); }
   // Throws SystemError when there can be no child. Whoever catches SIGCHLD reaps it.
   void start(const BounceJob& job);
+  // qmail-send is to exit: ends those that have not asked for their commit yet (they may be waiting for a
+  // gate that is gone); the others are to be waited for.
+  void hurry();
   // Descriptors to wait on for reading.
   std::vector<int> fds() const;
   // To be called when one of fds() is readable: what has ended.
@@ -49,8 +52,10 @@ class BounceSender {
     QueueId id;
     Fd pipe;
     std::string said;
+    pid_t pid;
   };
   std::vector<Child> children_;
+  bool hurried_ = false;
 };
 
 }  // namespace hato

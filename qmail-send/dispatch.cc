@@ -103,18 +103,17 @@ void Dispatch::start() {
 
 void Dispatch::scan_start() {
   const std::int64_t alive = read_alive(paths_.lock("alive"));
+  const std::vector<std::uint64_t> states = ids_in_split("state");
   std::vector<std::uint64_t> ids;
-  for (unsigned n = 0; n < paths_.split; ++n)
-    for_each_id(paths_.queue + "/mess/" + std::to_string(n), [&](QueueId id) {
-      if (id.value() % paths_.split != n) {
-        log_.warning("mess/" + std::to_string(n) + "/" + id.text() +
-                     " is in the wrong subdirectory; left alone (qmail-qmove puts it right)");
-        return;
-      }
-      const std::int64_t slot = first_slot_after(birth_of(id), Channel::local, alive);
-      (slot <= now_ ? missed_ : unsorted_).append(id, slot, flag_old);
-      ids.push_back(id.value());
-    });
+  for (const std::uint64_t value : ids_in_split("mess")) {
+    const QueueId id(value);
+    const std::int64_t slot = first_slot_after(birth_of(id), Channel::local, alive);
+    // One with a state may lack nothing but its bounce, which is not to wait for a slot: it is looked at
+    // soon.
+    const bool soon = slot > now_ && std::binary_search(states.begin(), states.end(), value);
+    (slot <= now_ || soon ? missed_ : unsorted_).append(id, soon ? now_ : slot, flag_old);
+    ids.push_back(value);
+  }
   unsorted_.arrange();
   missed_.arrange();
 
@@ -124,19 +123,34 @@ void Dispatch::scan_start() {
   for (const QueueId id : in_new) ids.push_back(id.value());
   for (const std::uint64_t id : ids) newest_at_start_ = std::max(newest_at_start_, id);
   for (const QueueId id : in_new) note_new(id);
-  forget_stray_states(ids);
+
+  std::sort(ids.begin(), ids.end());
+  std::vector<std::uint64_t> strays;
+  std::set_difference(states.begin(), states.end(), ids.begin(), ids.end(), std::back_inserter(strays));
+  forget_states(strays);
+}
+
+// The names in queue/mess/NN or queue/state/NN, sorted.
+std::vector<std::uint64_t> Dispatch::ids_in_split(const std::string& part) {
+  std::vector<std::uint64_t> ids;
+  for (unsigned n = 0; n < paths_.split; ++n) {
+    const std::string subdirectory = part + "/" + std::to_string(n);
+    for_each_id(paths_.queue + "/" + subdirectory, [&](QueueId id) {
+      if (id.value() % paths_.split == n)
+        ids.push_back(id.value());
+      else
+        log_.warning(subdirectory + "/" + id.text() +
+                     " is in the wrong subdirectory; left alone (qmail-qmove puts it right)");
+    });
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
 }
 
 // A crash between the unlink of a message and that of its state leaves the state behind.
-void Dispatch::forget_stray_states(const std::vector<std::uint64_t>& known) {
-  std::vector<std::uint64_t> ids(known);
-  std::sort(ids.begin(), ids.end());
-  std::vector<QueueId> strays;
-  for (unsigned n = 0; n < paths_.split; ++n)
-    for_each_id(paths_.queue + "/state/" + std::to_string(n), [&](QueueId id) {
-      if (!std::binary_search(ids.begin(), ids.end(), id.value())) strays.push_back(id);
-    });
-  for (const QueueId id : strays) {
+void Dispatch::forget_states(const std::vector<std::uint64_t>& strays) {
+  for (const std::uint64_t value : strays) {
+    const QueueId id(value);
     if (file_exists(paths_.mess(id)) || file_exists(paths_.fresh(id))) continue;
     unlink(paths_.state(id).c_str());
   }
@@ -750,6 +764,7 @@ void Dispatch::work() {
   for (const Lane& l : lanes_)
     if (l.free() && !exit_soon_ && !l.ready.empty()) more_to_do_ = true;
   start_bounces();
+  if (exit_soon_) bounces_.hurry();
   if (cleaner_alive_ && !cleaner_.flush()) clean_died();
 }
 

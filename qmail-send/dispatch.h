@@ -86,7 +86,8 @@ class Dispatch {
 
   // --- what is waiting
   void scan_start();
-  void forget_stray_states(const std::vector<std::uint64_t>& ids);
+  std::vector<std::uint64_t> ids_in_split(const std::string& part);
+  void forget_states(const std::vector<std::uint64_t>& strays);
   void note_new(QueueId id);
   void step_rescan();
   bool load_one(Channel channel);

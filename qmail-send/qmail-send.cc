@@ -69,7 +69,7 @@ Fd partner(int number) {
 int body(int, char**) {
   try {
     drop_root_to(conf::user_qmails);
-    umask(077);
+    umask(027);
     raise_descriptor_limit();
     const sigset_t mask = catch_signals();
     const QueuePaths paths;

@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 
@@ -40,6 +42,8 @@ constexpr __u64 landlock_truncate = 1ULL << 14;  // ABI 3
 void landlock(const std::vector<SealPath>& paths) {
   const long abi = syscall(SYS_landlock_create_ruleset, nullptr, 0, 1U);
   if (abi < 1) return;  // this kernel has none
+  // ABI 1 forbids every link and rename from one directory to another: useless to those that move files.
+  if (abi < 2 && std::any_of(paths.begin(), paths.end(), [](const SealPath& p) { return p.write; })) return;
   __u64 handled = landlock_all_abi1;
   __u64 write = landlock_read | landlock_write;
   if (abi >= 2) handled |= landlock_refer, write |= landlock_refer;

@@ -149,6 +149,53 @@ TEST_CASE("new mail that nobody announced is found at the start", "[send]") {
   CHECK(eventually([&] { return stage.gone(first) && stage.gone(second); }));
 }
 
+TEST_CASE("no message is overlooked when the trigger is full", "[send]") {
+  SendStage stage;
+  stage.start();
+  CHECK(stage.logged("status: local"));
+  stage.process().signal(SIGSTOP);
+  std::vector<QueueId> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(stage.put("s@x.example", {"u@test.example"}));
+  {
+    const Fd trigger = open_file(stage.paths().lock("trigger"), O_RDWR | O_NONBLOCK);
+    while (write(trigger.get(), "1234567890123456\n", 17) == 17) {
+    }
+  }
+  stage.process().signal(SIGCONT);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto asked = stage.request(here);
+    REQUIRE(asked);
+    stage.report(here, asked->request.delivery, 'K', "");
+  }
+  for (const QueueId id : ids) CHECK(eventually([&] { return stage.gone(id); }));
+}
+
+TEST_CASE("a bounce that is due does not wait for a slot after a start", "[send]") {
+  SendStage stage;
+  const QueueId id = stage.put("s@x.example", {"a@far.example"}, 450, false);
+  MessageKey key;
+  key.fill(static_cast<char>(id.value()));
+  StateFile(stage.paths().state(id), key).append({StateType::failed, 0, "550 no\n"});
+  chmod(stage.paths().state(id).c_str(), 0666);
+  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  CHECK(eventually([&] { return stage.gone(id); }));
+  CHECK(slurp(stage.scratch("kept.message")).find("<a@far.example>:\n550 no\n") != std::string::npos);
+  CHECK_FALSE(stage.request(there, 1));
+}
+
+TEST_CASE("SIGTERM does not wait for a gate that is gone", "[send]") {
+  SendStage stage;
+  stage.start();  // there is no gate: a bounce waits for one, for a minute
+  const QueueId id = stage.put_and_pull("s@x.example", {"a@far.example"});
+  const auto asked = stage.request(there);
+  REQUIRE(asked);
+  stage.report(there, asked->request.delivery, 'D', "550 no\n");
+  usleep(300000);
+  CHECK(stage.stop(5) == 0);
+  CHECK(stage.log().find("warning: trouble injecting bounce message, will try later") != std::string::npos);
+  CHECK(stage.state(id).at(0).type == StateType::failed);
+}
+
 TEST_CASE("not more deliveries at once than concurrencylocal and concurrencyremote say", "[send]") {
   SendStage stage(Controls{{"concurrencylocal", "2\n"}, {"concurrencyremote", "0\n"}});
   stage.start();
