@@ -40,9 +40,40 @@ LIBHATO  := $(BUILD)/libhato.a
 
 all: $(NAMES:%=$(BIN)/%)
 
-$(BUILD)/%.o: %.cc | $(BUILD)/gen/dirs
+# The standard library's headers are compiled once (half of all compile time), Catch2's too, unless ccache does better.
+# GCC only, whose warnings about array bounds are then wrong now and then (GCC 12 loses track of what is a system header). Every file still includes what it uses: builds with ccache and clang see to that.
+PRECOMPILE := $(if $(CCACHE)$(findstring clang,$(CXX))$(findstring ccache,$(CXX)),,yes)
+FIRST      := $(if $(PRECOMPILE),std_first)
+define std_first
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+endef
+define catch_first
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+endef
+$(BUILD)/gen/%_first.h: | $(BUILD)/gen/dirs
+	$(file >$@,$($*_first))
+$(BUILD)/gen/%_first.h.gch: $(BUILD)/gen/%_first.h
+	$(CXX) $(CXXFLAGS) -x c++-header -o $@ $<
+$(BUILD)/tests/unit/%.o $(BUILD)/tests/program/%.o: FIRST := $(if $(PRECOMPILE),catch_first)
+
+$(BUILD)/%.o: %.cc | $(BUILD)/gen/dirs $(if $(PRECOMPILE),$(BUILD)/gen/std_first.h.gch)
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(CXX) $(CXXFLAGS) $(FIRST:%=-include $(BUILD)/gen/%.h -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict) -MMD -MP -c -o $@ $<
 
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.cc
 	$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
@@ -107,23 +138,8 @@ instcheck:
 	@sh admin/instcheck.sh '$(HOMEDIR)'
 
 # --- tests: every tests/unit/*.cc is one executable together, and so is every tests/program/*.cc -------------------
-# Catch2's header is compiled once, unless ccache does better.
 TEST_LIBS := -lCatch2WithMain
-PCH       := $(if $(CCACHE),,$(BUILD)/gen/catch_first.h.gch)
-define catch_header
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
-endef
-$(BUILD)/gen/catch_first.h: | $(BUILD)/gen/dirs
-	$(file >$@,$(catch_header))
-$(BUILD)/gen/catch_first.h.gch: $(BUILD)/gen/catch_first.h
-	$(CXX) $(CXXFLAGS) -x c++-header -o $@ $<
-# With the precompiled header g++ 12 reports overruns inside the library that are none (its bug 105651).
-$(BUILD)/tests/unit/%.o $(BUILD)/tests/program/%.o: CXXFLAGS += -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread $(if $(PCH),-include $(BUILD)/gen/catch_first.h)
-$(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/unit/*.cc tests/program/*.cc)): $(PCH)
+$(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/unit/*.cc tests/program/*.cc)): | $(if $(PRECOMPILE),$(BUILD)/gen/catch_first.h.gch)
 
 define suite
 $(TESTBIN)/run-$1: $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/$1/*.cc)) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
