@@ -22,7 +22,7 @@ GateResult inject(const BounceJob& job, int message) {
   GateOrigin origin;
   origin.kind = Kind::bounce;
   origin.trace = job.facts.trace;
-  const GateResult admitted = submission.open(origin);
+  GateResult admitted = submission.open(origin);
   if (!admitted.ok()) return admitted;
   submission.message(bounce_text(job.facts));
   submit_rest_of(message, submission);

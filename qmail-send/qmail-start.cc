@@ -41,8 +41,10 @@ void check_home() {
     struct stat st;
     if (stat(directory.c_str(), &st) != 0) throw_errno("stat " + directory);
     if (!(st.st_mode & S_IXOTH))
-      throw TempError(directory + " cannot be searched by the daemons' users: chmod a+x " + directory +
-                      ", or install elsewhere");
+      throw TempError(std::string(directory)
+                          .append(" cannot be searched by the daemons' users: chmod a+x ")
+                          .append(directory)
+                          .append(", or install elsewhere"));
   }
 }
 
