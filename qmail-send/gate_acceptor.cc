@@ -20,9 +20,11 @@ namespace {
 
 constexpr std::int64_t farewell_seconds = 60;  // how long workers may go on after SIGTERM
 
-volatile sig_atomic_t stop = 0;
+volatile sig_atomic_t stop = 0, retire = 0;
 void on_signal(int number) {
-  if (number == SIGTERM) stop = 1;  // SIGCHLD only has to interrupt ppoll
+  if (number == SIGTERM) stop = 1;
+  if (number == retire_signal) retire = 1;
+  // SIGCHLD only has to interrupt ppoll
 }
 
 class Acceptor {
@@ -34,15 +36,19 @@ class Acceptor {
   }
 
   int run(const sigset_t& waiting_mask) {
-    while (!stop) {
+    while (!stop && !retire) {
       const int ready = ppoll(polled_.data(), polled_.size(), nullptr, &waiting_mask);
       reap();
       for (std::size_t i = 0; ready > 0 && i < polled_.size(); ++i)
         if (polled_[i].revents != 0) accept_one(polled_[i].fd);
     }
     listening_.clear();
-    const Deadline deadline = Deadline::in_seconds(farewell_seconds);
+    Deadline deadline = Deadline::never();
     while (workers_ > 0 && !deadline.passed()) {
+      if (stop == 1) {
+        deadline = Deadline::in_seconds(farewell_seconds);
+        stop = 2;
+      }
       const timespec tick{1, 0};
       ppoll(nullptr, 0, &tick, &waiting_mask);
       reap();
@@ -144,18 +150,22 @@ int accept_senders(std::vector<Fd> listening, GateSlots& slots, const GateSettin
                    const WorkerPlace& place, pid_t parent) {
   if (!die_with_parent(parent)) return 111;
   stop = 0;
+  retire = 0;
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(retire_signal, &action, nullptr);
   sigaction(SIGCHLD, &action, nullptr);
-  // Both stay blocked except while ppoll waits, so that none is lost between a look and the wait. Workers
+  // All stay blocked except while ppoll waits, so that none is lost between a look and the wait. Workers
   // inherit the mask and are never signalled but by SIGKILL.
   sigset_t blocked, waiting;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGTERM);
+  sigaddset(&blocked, retire_signal);
   sigaddset(&blocked, SIGCHLD);
   sigprocmask(SIG_BLOCK, &blocked, &waiting);
   sigdelset(&waiting, SIGTERM);
+  sigdelset(&waiting, retire_signal);
   sigdelset(&waiting, SIGCHLD);
   seal(seal_profile::gate, {{QueuePaths().fresh(), true}});
   return Acceptor(std::move(listening), slots, settings, place).run(waiting);

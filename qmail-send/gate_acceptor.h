@@ -1,6 +1,8 @@
 // The sealed process that accepts senders and forks a worker for each.
 #pragma once
 
+#include <signal.h>
+
 #include <vector>
 
 #include "lib/base/fd.h"
@@ -9,6 +11,10 @@
 #include "qmail-send/gate_worker.h"
 
 namespace hato {
+
+// Another acceptor is in its place: it closes its sockets, and ends with its last worker, however long that
+// takes.
+constexpr int retire_signal = SIGUSR1;
 
 // Seals itself (profile gate), then serves until SIGTERM; then closes its sockets, waits for its workers (60
 // s at most) and returns the exit code. Dies with `parent`. Listening sockets are non-blocking.

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <set>
 
 #include "lib/base/clock.h"
 #include "lib/base/conf.h"
@@ -98,7 +99,8 @@ class Supervisor {
     for (const std::string& path : sockets_.own) unlink(path.c_str());
     sockets_.listening.clear();
     if (acceptor_ > 0) kill(acceptor_, SIGTERM);
-    while (acceptor_ > 0 || retired_ > 0) {
+    for (const pid_t retired : retired_) kill(retired, SIGTERM);
+    while (acceptor_ > 0 || !retired_.empty()) {
       pollfd p{requests_.first.get(), POLLIN, 0};
       const timespec tick{1, 0};
       ppoll(&p, 1, &tick, &waiting_mask);
@@ -158,10 +160,10 @@ class Supervisor {
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-      // Its workers die with it; a retired one has given those up that are not done.
+      // Its workers die with it; one that was stopped has given those up that are not done.
       for (const QueueId id : slots_.release_of(pid)) unlink(paths_.fresh(id).c_str());
       if (pid != acceptor_) {
-        --retired_;
+        retired_.erase(pid);
         continue;
       }
       acceptor_ = 0;
@@ -187,8 +189,8 @@ class Supervisor {
     const pid_t old = acceptor_;
     start_acceptor();  // first the new one, so that somebody always accepts
     if (old > 0) {
-      ++retired_;
-      kill(old, SIGTERM);
+      retired_.insert(old);
+      kill(old, retire_signal);
     }
   }
 
@@ -201,7 +203,7 @@ class Supervisor {
   Fd new_directory_, trigger_;
   std::string stamp_;
   pid_t acceptor_ = 0;
-  int retired_ = 0;  // acceptors that only wait for their workers
+  std::set<pid_t> retired_;  // acceptors that only wait for their workers
   std::int64_t acceptor_since_ = 0;
 };
 

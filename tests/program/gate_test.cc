@@ -359,10 +359,28 @@ TEST_CASE("what a retired acceptor could not finish does not count for ever") {
   REQUIRE(slow.connect(gate_path(), Deadline::in_seconds(1)).ok());
   gate.configure("databytes", "1000\n");
   CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, getuid()).code == 71);  // he is still there
-  kill(acceptor, SIGKILL);                                            // as after its minute
+  kill(acceptor, SIGKILL);
   CHECK(eventually([&] { return children().find(std::to_string(acceptor)) == std::string::npos; }));
   CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, getuid()).code == 0);
   set_control("timeoutgate", "");
+}
+
+TEST_CASE("a message under way outlives changes of the configuration; its minute counts from SIGTERM") {
+  RunningGate gate;
+  Gate slow;
+  REQUIRE(slow.connect(gate_path(), Deadline::in_seconds(1)).ok());
+  slow.origin(GateOrigin());
+  slow.message("Subject: slow\n\n");
+  for (const char* limit : {"1000\n", "2000\n"}) gate.configure("databytes", limit);
+  gate.process().signal(SIGTERM);
+  usleep(1500000);
+  slow.message("body\n");
+  slow.end_message();
+  slow.sender("a@b");
+  slow.recipient("c@d");
+  CHECK(slow.commit(Deadline::in_seconds(10)).code == 0);
+  CHECK(gate.process().wait(20) == 0);
+  CHECK(gate.queued().size() == 1);
 }
 
 TEST_CASE("no user can keep the gate from starting by a lock on what he can open") {
