@@ -29,6 +29,9 @@ constexpr std::uint32_t flag_told = 16;  // the log says that we wait for an old
 constexpr std::size_t bounces_in_memory = 50;    // messages that wait for a child to take their bounce
 constexpr std::size_t entries_per_round = 2000;  // of queue/new, when it is looked through
 constexpr std::size_t reports_per_round = 100;
+// Bytes of one message's failure reports, in memory, in its state and in its bounce; beyond it a report is
+// cut to so much. 250000 recipients must fit.
+constexpr std::size_t reports_limit = 16U << 20, short_report = 100;
 
 Channel other(Channel channel) {
   return channel == Channel::local ? Channel::remote : Channel::local;
@@ -241,7 +244,12 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
   const QueueId id(entry.id);
   if (const auto found = active_.find(id.value()); found != active_.end()) {
     QueuedMessage& message = *found->second;
-    if (wanted == nullptr) return;  // it has no entry of its own while it is in hand
+    if (wanted == nullptr) {  // only what is held has an entry of its own while it is in hand
+      if (message.phase != QueuedMessage::Phase::held) return;
+      message.phase = QueuedMessage::Phase::delivering;
+      settle(message);
+      return;
+    }
     if (message.phase == QueuedMessage::Phase::delivering && !message.pass(*wanted).running)
       begin_passes(message, entry, wanted);
     else
@@ -465,7 +473,8 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
   if (!report) {
     log_.mangled(*number);
   } else {
-    std::string text = report->text.substr(0, state_format::text_limit);
+    const bool much = message.report_bytes > reports_limit;
+    std::string text = report->text.substr(0, much ? short_report : state_format::text_limit);
     if (report->status == 'Z' && message.dying) {
       report->status = 'D';
       if (!text.empty() && text.back() != '\n') text += '\n';
@@ -499,6 +508,7 @@ void Dispatch::mark(QueuedMessage& message, const StateRecord& record) {
   } catch (const Error& e) {
     log_.warning("trouble marking " + paths_.state(message.id).substr(paths_.queue.size() + 1) +
                  "; message will be delivered twice! " + e.text());
+    message.unrecorded = true;
   }
 }
 
@@ -526,6 +536,8 @@ void Dispatch::settle(QueuedMessage& message) {
   if (message.running() || message.phase != QueuedMessage::Phase::delivering) return;
   if (message.unresolved() == 0) {
     finish(message);
+  } else if (message.unrecorded) {
+    message.opened.fd.reset();  // stays in hand: loaded again it would be delivered again
   } else if (message.tried && message.in_new && cleaner_alive_) {
     message.phase = QueuedMessage::Phase::moving;
     message.opened.fd.reset();
@@ -577,6 +589,11 @@ void Dispatch::mark_all_done(QueuedMessage& message) {
 
 // The last step failed: forget the message for a while, its recipients recorded as resolved.
 void Dispatch::retry_end(QueuedMessage& message, std::int64_t seconds) {
+  if (message.unrecorded) {
+    message.phase = QueuedMessage::Phase::held;
+    ending_.push(message.id, now_ + std::max<std::int64_t>(seconds, 1), flag_now);
+    return;
+  }
   ending_.push(message.id, now_ + seconds, flag_now);
   active_.erase(message.id.value());
 }

@@ -54,6 +54,7 @@ void QueuedMessage::resolve(std::size_t recipient, Fate fate, std::string report
   if (of.fate == Fate::done || of.fate == Fate::failed) return;
   of.fate = fate;
   of.report = std::move(report);
+  report_bytes += of.report.size();
   --pass(of.route.channel).pending;
 }
 

@@ -56,6 +56,7 @@ class QueuedMessage {
     moving,      // qmail-clean moves it to queue/mess
     bouncing,    // waits for, or is at, the sender of bounces
     ending,      // qmail-clean unlinks it, or moves it to queue/bad
+    held,        // waits in memory for its last step: what became of it could not be recorded
   };
 
   const QueueId id;
@@ -65,10 +66,12 @@ class QueuedMessage {
   std::vector<RecipientState> recipients;
   Pass passes[channels];
   Phase phase = Phase::delivering;
-  bool tried = false;    // some delivery was started since it was loaded
-  bool dying = false;    // older than queuelifetime: a deferral is a failure
-  bool bounced = false;  // its sender knows
-  std::string refusal;   // why the gate refuses the bounce for good; "" if it does not
+  bool tried = false;            // some delivery was started since it was loaded
+  bool dying = false;            // older than queuelifetime: a deferral is a failure
+  bool bounced = false;          // its sender knows
+  bool unrecorded = false;       // a record could not be written (disk full): it must not be forgotten
+  std::size_t report_bytes = 0;  // of all its failures
+  std::string refusal;           // why the gate refuses the bounce for good; "" if it does not
 };
 
 }  // namespace hato

@@ -654,6 +654,55 @@ TEST_CASE("a slow spawner does not stop the other", "[send]") {
   CHECK(n == 5000);
 }
 
+TEST_CASE("what cannot be recorded is kept in mind: nobody gets it twice while the disk is full", "[send]") {
+  const bool failure =
+      GENERATE(false, true);  // the other recipient's: a deferral, or a failure without a gate
+  CAPTURE(failure);
+  SendStage stage;
+  stage.start();
+  REQUIRE(stage.logged("status: local 0/10"));
+  const QueueId id = stage.put("s@x.example", {"a@test.example", "b@test.example"});
+  mkdir(stage.paths().state(id).c_str(), 0700);  // nothing can be written there
+  stage.pull_trigger(id);
+  for (int i = 0; i < 2; ++i) {
+    const auto asked = stage.request(here);
+    REQUIRE(asked);
+    const bool first = asked->request.recipient.starts_with("a");
+    stage.report(here, asked->request.delivery, first ? 'K' : failure ? 'D' : 'Z', "x");
+  }
+  CHECK(stage.logged("message will be delivered twice!"));
+  for (int round = 0; round < 2; ++round) {
+    usleep(300000);
+    stage.process().signal(SIGALRM);
+    const auto again = stage.request(here, failure ? 2 : 10);
+    CHECK(again.has_value() == !failure);
+    if (!again) continue;
+    CHECK(again->request.recipient == "b@test.example");
+    stage.report(here, again->request.delivery, round == 0 ? 'Z' : 'K', "x");
+  }
+  if (!failure) CHECK(eventually([&] { return stage.gone(id); }));
+  rmdir(stage.paths().state(id).c_str());
+}
+
+TEST_CASE("a message's reports have a limit all together", "[send]") {
+  SendStage stage(Controls{{"concurrencylocal", "100\n"}});
+  stage.start();
+  std::vector<std::string> recipients;
+  for (int i = 0; i < 2000; ++i) recipients.push_back(std::to_string(i) + "@test.example");
+  recipients.push_back("last@far.example");
+  const QueueId id = stage.put_and_pull("s@x.example", recipients);
+  for (int i = 0; i < 2000; ++i) {
+    const auto asked = stage.request(here);
+    REQUIRE(asked);
+    stage.report(here, asked->request.delivery, 'D', std::string(60000, 'x'));
+  }
+  CHECK(eventually([&] { return stage.state(id).size() == 2000; }));
+  std::size_t bytes = 0;
+  for (const StateRecord& record : stage.state(id)) bytes += record.text.size();
+  CHECK(bytes > (16U << 20));
+  CHECK(bytes < (17U << 20));
+}
+
 TEST_CASE("states without a message are removed at the start", "[send]") {
   SendStage stage;
   const QueueId id = stage.put("s@x.example", {"a@test.example", "b@test.example"}, 120, false);
