@@ -23,6 +23,7 @@ namespace hato {
 
 namespace {
 
+constexpr std::int64_t longest_wait = 1'000'000'000;  // seconds: 30 years are as good as for ever
 constexpr char shell[] = "/bin/sh";
 constexpr rlim_t cpu_grace = 5;       // seconds between SIGXCPU and SIGKILL
 constexpr int without_pidfd_ms = 50;  // how often an old kernel is asked whether the program has ended
@@ -139,7 +140,8 @@ Fd private_copy(MessageFile& message) {
 
 ProgramLimits program_limits() {
   const Control control;
-  return {control.number("progtime", default_progtime), control.number("progmem", default_progmem)};
+  return {std::min<std::int64_t>(control.number("progtime", default_progtime), longest_wait),
+          control.number("progmem", default_progmem)};
 }
 
 ProgramVerdict program_verdict(int exit_code) {

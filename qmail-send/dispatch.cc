@@ -294,7 +294,7 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
   QueuedMessage& message = *owned;
   active_[id.value()] = std::move(owned);
   message.prepare(router_, records);
-  message.dying = now_ > birth_of(id) + settings_.queue_lifetime;
+  message.dying = now_ - birth_of(id) > settings_.queue_lifetime;
   if (entry.flags & flag_fresh) {
     log_.new_message(id);
     log_.info(id, message.opened.header, message.opened.envelope.sender);

@@ -47,6 +47,8 @@ std::pair<std::string, std::string> two_words(const std::string& line, const std
   return {both[0], both[1]};
 }
 
+constexpr std::int64_t longest_wait = 1'000'000'000;  // seconds: 30 years are as good as for ever
+
 void read_pools(const Control& control, GateSettings& settings) {
   for (const std::string& line : control.lines("gatepools").value_or(std::vector<std::string>())) {
     const std::string where = control.path("gatepools");
@@ -131,8 +133,9 @@ GateSettings read_gate_settings(const Control& control) {
     settings.free_bytes = number(bytes, where);
     settings.free_inodes = number(inodes, where);
   }
-  settings.worker_seconds = control.number("timeoutqueue", settings.worker_seconds);
-  settings.content_seconds = control.number("timeoutcontent", settings.content_seconds);
+  settings.worker_seconds = std::min(control.number("timeoutqueue", settings.worker_seconds), longest_wait);
+  settings.content_seconds =
+      std::min(control.number("timeoutcontent", settings.content_seconds), longest_wait);
   read_pools(control, settings);
   read_content(control, settings);
   for (const std::string& line : control.lines("gateclaim").value_or(std::vector<std::string>()))

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "lib/base/conf.h"
 #include "lib/base/env.h"
 #include "lib/base/error.h"
@@ -18,8 +20,9 @@
 namespace hato {
 namespace {
 
-constexpr std::int64_t gate_seconds = 60;      // control/timeoutgate
-constexpr std::int64_t answer_seconds = 3600;  // for fsync under load and content services
+constexpr std::int64_t longest_wait = 1'000'000'000;  // seconds: 30 years are as good as for ever
+constexpr std::int64_t gate_seconds = 60;             // control/timeoutgate
+constexpr std::int64_t answer_seconds = 3600;         // for fsync under load and content services
 
 // Feeds all of fd to `take`; false when it cannot be read.
 template <typename Take>
@@ -45,7 +48,8 @@ void tell_text(const std::string& text) {
 int body(int, char**) {
   ignore_sigpipe();
   Gate gate;
-  const std::int64_t patience = Control().number("timeoutgate", gate_seconds);
+  const std::int64_t patience =
+      std::min<std::int64_t>(Control().number("timeoutgate", gate_seconds), longest_wait);
   if (const GateResult refused = gate.connect(gate_path(), Deadline::in_seconds(patience)); !refused.ok())
     return refused.code;
   GateOrigin origin;

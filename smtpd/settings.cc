@@ -10,7 +10,8 @@ namespace hato::smtpd {
 
 namespace {
 
-constexpr std::size_t smallest_command_line = 512;  // RFC 5321 4.5.3.1.4
+constexpr std::int64_t longest_wait = 1'000'000'000;  // seconds: 30 years are as good as for ever
+constexpr std::size_t smallest_command_line = 512;    // RFC 5321 4.5.3.1.4
 
 // Decimal digits at the start of the text; 0 without any, as qmail reads $DATABYTES.
 std::uint64_t leading_number(std::string_view text) {
@@ -98,7 +99,8 @@ Settings read_settings(const Control& control) {
     throw TempError(control.path("smtpgreeting") +
                     " and me: missing or empty; one must hold this host's name");
   settings.localiphost = control.line("localiphost").value_or(me.value_or(""));
-  settings.timeout = std::max<std::int64_t>(control.number("timeoutsmtpd", settings.timeout), 1);
+  settings.timeout =
+      std::clamp<std::int64_t>(control.number("timeoutsmtpd", settings.timeout), 1, longest_wait);
 
   if (const auto text = control.text("rcpthosts")) {
     settings.policy.rcpthosts.emplace(*text);

@@ -19,6 +19,8 @@ namespace hato {
 
 namespace {
 
+constexpr std::int64_t longest_wait = 1'000'000'000;  // seconds: 30 years are as good as for ever
+
 constexpr int crashed = 81;          // qmail.c: what is said of a queue program that was killed
 constexpr int cannot_execute = 120;  // qmail.c
 constexpr std::size_t read_size = 64U << 10;
@@ -65,7 +67,8 @@ Submission::~Submission() {
 GateResult Submission::open(const GateOrigin& origin) {
   if (const auto program = queue_program()) return start_program(*program);
   gate_ = std::make_unique<Gate>();
-  const std::int64_t patience = Control().number("timeoutgate", default_timeoutgate);
+  const std::int64_t patience =
+      std::min<std::int64_t>(Control().number("timeoutgate", default_timeoutgate), longest_wait);
   GateResult result = gate_->connect(gate_path(), Deadline::in_seconds(patience));
   if (result.ok()) gate_->origin(origin);
   return result;

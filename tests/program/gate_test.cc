@@ -150,6 +150,13 @@ TEST_CASE("qmail-queue waits control/timeoutgate for a gate that is being restar
   set_control("timeoutgate", "");
 }
 
+TEST_CASE("times that mean for ever do not mean never") {
+  RunningGate gate(Controls{{"timeoutqueue", "9223372036854775807\n"},
+                            {"timeoutcontent", "99999999999\n"},
+                            {"timeoutgate", "99999999999\n"}});
+  CHECK(qmail_queue("x\n", "Fs@x\0Tr@x\0\0"s).code == 0);
+}
+
 TEST_CASE("databytes: exactly so many bytes pass, one more does not, with the text of services.md on fd 6") {
   RunningGate gate(Controls{{"databytes", "1000\n"}});
   CHECK(qmail_queue(std::string(1000, 'x'), "Fa@b\0Tc@d\0\0"s).code == 0);
