@@ -30,7 +30,7 @@ IpAddress IpAddress::v6(const void* sixteen_bytes) {
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   char space[INET6_ADDRSTRLEN];
   if (text.size() >= sizeof space || text.find('\0') != text.npos) return std::nullopt;
-  memcpy(space, text.data(), text.size());
+  text.copy(space, text.size());  // not memcpy: an empty view may point nowhere
   space[text.size()] = 0;
   std::uint8_t bytes[16];
   if (inet_pton(AF_INET, space, bytes) == 1) return v4(bytes);
