@@ -48,6 +48,71 @@ def test_calls_for_one_message():
         equal([name for pid, name, _ in calls if pid == send_pid and "sync" in name], [], "fsyncs in qmail-send")
 
 
+def test_getpw_is_one_execve_more():
+    """A recipient who is not in users/cdb costs one execve more, qmail-getpw's."""
+    trace = ROOM / "trace.getpw"
+    wrap = ["strace", "-D", "-f", "-qq", "-e", "trace=execve", "-e", "signal=none", "-o", str(trace)]
+    with Suite(send_wrapper=wrap, smtp=False, pop=False) as suite:
+        (HOME / "users/cdb").unlink()
+        ann = suite.accounts[0]
+        suite.sendmail("-f", "a@mail.test", f"{ann.name}@mail.test", data=b"\n")  # warm
+        suite.wait_messages(ann, 1)
+        suite.wait_empty()
+        mark = trace.stat().st_size
+        suite.sendmail("-f", "a@mail.test", f"{ann.name}@mail.test", data=b"\n")
+        suite.wait_messages(ann, 2)
+        suite.wait_empty()
+        time.sleep(0.3)
+        started = re.findall(rb'execve\("[^"]*/([^"/]+)"', trace.read_bytes()[mark:])
+        equal(sorted(started), [b"qmail-getpw", b"qmail-local"])
+
+
+def test_pop3_of_a_large_maildir():
+    """20 000 messages are read once, at the start of the session: no command reads a folder or asks for a file's state
+    again, and only RETR and TOP open one."""
+    number = 20000
+    with Suite(start=False, smtp=False, pop=False) as suite:
+        ann = suite.accounts[0]
+        new = os.open(ann.home / "Maildir/new", os.O_RDONLY)
+        for n in range(number):
+            name = f"{1700000000 + n}.M{n % 1000000}P1.host,S=2"
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=new))
+        os.close(new)
+        trace = ROOM / "trace.pop3d"
+        trace.touch()
+        os.chown(trace, ann.uid, ann.gid)
+        session = suite.launch("strace", "-D", "-qq", "-o", trace, BIN / "qmail-pop3d", "Maildir", cwd=ann.home, bufsize=0,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=ann.uid, group=ann.gid, extra_groups=[])
+        replies = os.fdopen(os.dup(session.stdout.fileno()), "rb")
+        replies.readline()
+
+        def calls(command, lines=0):
+            """The system calls of one command, by name; its reply has so many lines behind the first."""
+            time.sleep(0.2)
+            mark = trace.stat().st_size
+            session.stdin.write(command + b"\r\n")
+            expect(replies.readline().startswith(b"+OK"), f"{command!r}")
+            for _ in range(lines):
+                replies.readline()
+            time.sleep(0.2)
+            names = re.findall(rb"(?m)^(\w+)\(", trace.read_bytes()[mark:])
+            return {name.decode(): names.count(name) for name in set(names)}
+
+        for command, lines in ((b"STAT", 0), (b"LIST", number + 1), (b"UIDL", number + 1), (b"LIST 9", 0), (b"UIDL 9", 0),
+                               (b"DELE 9", 0), (b"RSET", 0), (b"STAT", 0)):
+            found = calls(command, lines)
+            equal(set(found) - {"read", "write", "poll"}, set(), f"{command!r}: {found}")
+            expect(found.get("write", 0) <= 40, f"{command!r}: {found}")
+        found = calls(b"RETR 20000", 1)
+        equal(set(found) - {"read", "write", "poll", "openat", "close"}, set(), f"RETR: {found}")
+        equal(found["openat"], 1, "RETR opens its message")
+        session.stdin.close()  # without QUIT: nothing is moved
+        session.wait(20)
+        replies.close()
+        for file in (ann.home / "Maildir/new").iterdir():
+            file.unlink()
+
+
 def test_sizes_and_linking():
     for name in HOT:
         file = BIN / name

@@ -47,6 +47,26 @@ def test_swaks_pipelined_to_several():
             expect(stored[0].startswith(b"Return-Path: <>\n"), "the null sender")
 
 
+def test_curl_smtp():
+    with Suite() as suite:
+        file, ann = ROOM / "curl.txt", suite.accounts[0]
+        file.write_bytes(letter("curl"))
+        call("curl", "-sS", "--mail-from", "sender@elsewhere.test", "--mail-rcpt", f"{ann.name}@mail.test", "-T", file,
+             f"smtp://127.0.0.1:{suite.smtp_port}/client.test")
+        one_arrives(suite, letter("curl"))
+
+
+def test_curl_pop3():
+    with Suite() as suite:
+        ann = suite.accounts[0]
+        equal(suite.smtp_session(f"{ann.name}@mail.test", data=letter("curl"))[0], 250)
+        stored = suite.wait_messages(ann, 1)[0]
+        base, login = f"pop3://127.0.0.1:{suite.pop_port}/", f"{ann.name}:{ann.password}"
+        listed = call("curl", "-sS", "--user", login, base).stdout.split()
+        equal(listed[0], b"1")
+        equal(lines(call("curl", "-sS", "--user", login, base + "1").stdout), stored)
+
+
 CHECKER = """#!/usr/bin/python3
 import hashlib, os, sys
 name, password, stamp = os.fdopen(3, "rb").read().split(b"\\0")[:3]
@@ -63,29 +83,19 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_curl_smtp():
-    with Suite() as suite:
-        file, ann = ROOM / "curl.txt", suite.accounts[0]
-        file.write_bytes(letter("curl"))
-        call("curl", "-sS", "--mail-from", "sender@elsewhere.test", "--mail-rcpt", f"{ann.name}@mail.test", "-T", file,
-             f"smtp://127.0.0.1:{suite.smtp_port}/client.test")
-        one_arrives(suite, letter("curl"))
-
-
-def test_curl_pop3():
-    """curl logs in by APOP wherever a greeting has a timestamp, and qmail-popup's always has: behind a checkpassword that
-    knows the passwords in clear, as APOP needs."""
+def test_apop():
+    """APOP by poplib, behind a checkpassword that knows the passwords in clear, as APOP needs."""
     checker = ROOM / "apop-checker"
     checker.write_text(CHECKER)
     checker.chmod(0o755)
     with Suite(checker=checker) as suite:
         ann = suite.accounts[0]
-        equal(suite.smtp_session(f"{ann.name}@mail.test", data=letter("curl"))[0], 250)
+        equal(suite.smtp_session(f"{ann.name}@mail.test", data=letter("apop"))[0], 250)
         stored = suite.wait_messages(ann, 1)[0]
-        base, login = f"pop3://127.0.0.1:{suite.pop_port}/", f"{ann.name}:{ann.password}"
-        listed = call("curl", "-sS", "--user", login, base).stdout.split()
-        equal(listed[0], b"1")
-        equal(lines(call("curl", "-sS", "--user", login, base + "1").stdout), stored)
+        pop = poplib.POP3("127.0.0.1", suite.pop_port, timeout=30)
+        pop.apop(ann.name, ann.password)
+        equal(b"".join(line + b"\n" for line in pop.retr(1)[1]), stored)
+        pop.quit()
 
 
 def test_msmtp():
