@@ -34,7 +34,7 @@ std::optional<Login> from_wire(std::string_view data) {
 }
 
 std::string LoginDialogue::greeting() const {
-  return "+OK " + timestamp_ + "\r\n";
+  return "+OK " + timestamp_ + " \r\n";
 }
 
 LoginDialogue::Step LoginDialogue::line_too_long() {

@@ -32,6 +32,7 @@ class LoginDialogue {
   // timestamp: "<pid.time@host>", as the greeting shows it.
   explicit LoginDialogue(std::string_view timestamp) : timestamp_(timestamp) {}
 
+  // With a blank behind the timestamp: curl takes APOP for the only way where the line ends in ">".
   std::string greeting() const;
 
   struct Step {
