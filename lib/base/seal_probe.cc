@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <string>
@@ -38,7 +39,13 @@ void probe_seal(const char* profile) {
     const int local = socket(AF_UNIX, SOCK_STREAM, 0);
     denied("connect", local < 0 && by_policy());
   } else {
-    denied("connect", tcp < 0 && by_policy());
+    // Where Unix sockets are allowed, the client's descriptor must still lead nowhere.
+    const bool no_network = tcp < 0 && by_policy();
+    sockaddr_un gate{};
+    gate.sun_family = AF_UNIX;
+    const bool not_by_the_client =
+        connect(0, reinterpret_cast<sockaddr*>(&gate), sizeof gate) != 0 && by_policy();
+    denied("connect", no_network && not_by_the_client);
   }
   if (tcp >= 0) close(tcp);
 
