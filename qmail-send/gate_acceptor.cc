@@ -71,6 +71,7 @@ class Acceptor {
     GateSlot* slot = admit(peer.uid);
     if (slot == nullptr) {
       turn_away(client.get());
+      log_turned_away(peer.uid);
       return;
     }
     const pid_t self = getpid();
@@ -118,6 +119,17 @@ class Acceptor {
     send(client, record.data(), record.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
 
+  // One line a second at most: a flood of senders is none of lines.
+  void log_turned_away(uid_t uid) {
+    ++turned_away_;
+    if (const std::int64_t now = now_seconds(); now != turned_away_logged_) {
+      turned_away_logged_ = now;
+      log_line(2, "qmail-queued: uid " + std::to_string(uid) + ": no room in the gate (control/gatepools); " +
+                      std::to_string(turned_away_) + " turned away since the last such line");
+      turned_away_ = 0;
+    }
+  }
+
   void reap() {
     int status;
     pid_t pid;
@@ -142,6 +154,8 @@ class Acceptor {
   const GateSettings& settings_;
   const WorkerPlace& place_;
   unsigned workers_ = 0;
+  unsigned turned_away_ = 0;             // since turned_away_logged_
+  std::int64_t turned_away_logged_ = 0;  // wall clock, seconds
 };
 
 }  // namespace

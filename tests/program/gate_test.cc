@@ -308,6 +308,8 @@ TEST_CASE("pools: one uid's flood is turned away with 71 and others get in") {
   const Fd keep0(pipes[0]), keep1(pipes[1]);
   usleep(300000);
   CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 71);
+  CHECK(gate.log().find("qmail-queued: uid 54321: no room in the gate (control/gatepools); ") !=
+        std::string::npos);
   CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, customer + 1).code == 0);
   set_control("timeoutgate", "");
 }
