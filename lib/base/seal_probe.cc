@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -50,6 +52,8 @@ void probe_seal(const char* profile) {
   if (tcp >= 0) close(tcp);
 
   denied("ptrace", ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) < 0 && by_policy());
+  denied("kill", kill(getpid(), SIGCONT) < 0 && by_policy());
+  denied("tgkill", syscall(SYS_tgkill, getpid(), gettid(), SIGCONT) < 0 && by_policy());
   // A program that keeps no descriptor but its own still has its log.
   if (write(atoi(number), report.data(), report.size()) < 0) {
     [[maybe_unused]] const ssize_t n = write(2, report.data(), report.size());

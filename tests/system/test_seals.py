@@ -4,7 +4,7 @@ them into $HATO_ROOM/probe."""
 from suite import *
 
 PROBE = ROOM / "probe"
-CALLS = ["open", "execve", "connect", "ptrace"]
+CALLS = ["open", "execve", "connect", "ptrace", "kill", "tgkill"]
 
 
 def high_pipe():
