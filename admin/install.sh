@@ -48,6 +48,11 @@ fi
 
 # own PATH OWNER GROUP MODE
 own() {
+  # A link in a directory that is a daemon's (queue/..., gate) would lead root's chmod elsewhere. HOME is root's: there
+  # the operator may have put queue on another disk.
+  if [ -h "$1" ] && [ "$(stat -L -c %u "$(dirname "$1")")" != 0 ] && [ $privileged = yes ]; then
+    die "$1 is a symbolic link where none may be: find out who made it, and remove it"
+  fi
   [ $privileged = no ] || chown -h "$2:$3" "$1"
   chmod "0$4" "$1" # five digits also take setuid and setgid off a directory
 }

@@ -49,6 +49,13 @@ rm "$here/bin/stranger"
 fact "installing mends" install_in "$here"
 fact "all of it" check_in "$here"
 
+: >"$room/secret" && chmod 600 "$room/secret"
+rm "$here/queue/lock/alive" && ln -s "$room/secret" "$here/queue/lock/alive"
+fact "a link that qmailq may have put is refused" says "is a symbolic link where none may be" install_in "$here"
+fact "and not followed" test "$(stat -c %a "$room/secret")" = 600
+rm "$here/queue/lock/alive"
+fact "without it all is well" install_in "$here"
+
 mkdir -m 700 "$room/private"
 fact "a private folder is refused with a sentence" says "may not be searched by everybody" install_in "$room/private/home"
 fact "and nothing is made there" test ! -e "$room/private/home"
