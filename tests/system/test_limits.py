@@ -1,5 +1,7 @@
 """databytes to the byte, by SMTP with and without SIZE, by BDAT and by sendmail; an 80 MB line; recipients."""
 
+import poplib
+
 from suite import *
 
 LIMIT = 20971520
@@ -104,6 +106,43 @@ def test_a_line_of_80_megabytes():
                 code, _ = talk.reply()
                 expect(code in (0, 421, 500), f"answer {code}")
         expect(0 < peak <= 64 << 10, f"peak of {peak} KiB")
+
+
+def test_80_megabytes_to_everywhere():
+    """A message of one line of 80 MB goes to a Maildir, an mbox, a program, a forward and a remote host, and out by POP3,
+    where no process may have more than 64 MiB of data."""
+    wrapper = ["prlimit", f"--data={64 << 20}"]
+    head, size = b"Subject: long\r\n\r\n", 80 << 20
+    with Sink() as sink, Suite(control={"databytes": None, "smtproutes": f":127.0.0.1:{sink.port}"}, pop=False,
+                               send_wrapper=wrapper, smtpd_wrapper=wrapper) as suite:
+        ann, bob = suite.accounts
+        bob.dot("-all", f"./box\n|wc -c >counted\n&{ann.name}@mail.test\n&far@away.test\n")
+        with Dialogue(suite.smtp_port) as talk:
+            for line in ("EHLO client.test", "MAIL FROM:<a@elsewhere.test>", f"RCPT TO:<{bob.name}-all@mail.test>"):
+                talk.command(line, 250)
+            talk.command("DATA", 354)
+            talk.send(head)
+            for _ in range(80):
+                talk.send(b"x" * (1 << 20))
+            talk.send(b"\r\n.\r\n")
+            equal(talk.reply()[0], 250)
+        suite.wait_empty()
+        expect((bob.home / "box").stat().st_size > size, "the mbox")
+        expect(int((bob.home / "counted").read_text()) > size, "the program")
+        equal([len(data) > size for _, _, data in sink.messages], [True], "the remote host")
+        expect(ann.files()[0].stat().st_size > size, "the Maildir")
+        suite.pop, suite.pop_port = suite.tcpserver(*wrapper, BIN / "qmail-popup", "mail.test", suite.checker,
+                                                    BIN / "qmail-pop3d", "Maildir")
+        pop = poplib.POP3("127.0.0.1", suite.pop_port, timeout=60)
+        poplib._MAXLINE, kept = 100 << 20, poplib._MAXLINE
+        pop.user(ann.name)
+        pop.pass_(ann.password)
+        expect(max(map(len, pop.retr(1)[1])) == size, "POP3")
+        pop.quit()
+        poplib._MAXLINE = kept
+        for file in (bob.home / "box", bob.home / "counted", bob.home / ".qmail-all"):
+            file.unlink()
+        ann.empty()
 
 
 def test_recipients():
