@@ -11,7 +11,8 @@ home=$(sed -n 1p conf-home)
 qmail=$(sed -n 1p conf-groups) nofiles=$(sed -n 2p conf-groups)
 
 exec 8</etc
-flock 8
+# Any user may hold this lock: it is a courtesy, and nobody waits for ever.
+flock -w "${HATO_LOCK_SECONDS:-60}" 8 || echo "accounts: somebody keeps a lock on /etc (fuser -v /etc); going on without it" >&2
 
 exists() { getent "$1" "$2" >/dev/null; }
 # Somebody else's useradd may hold the lock of /etc/passwd for a moment.
