@@ -113,7 +113,9 @@ void keep_gate(int lifeline) {
         wait_for_child(gate);
         return;
       }
-    log_line(2, "qmail-start: qmail-queued ended with wait status " + std::to_string(*status) +
+    log_line(2, "qmail-start: qmail-queued ended with " +
+                    (WIFSIGNALED(*status) ? "signal " + std::to_string(WTERMSIG(*status))
+                                          : "exit code " + std::to_string(WEXITSTATUS(*status))) +
                     "; starting it again");
     if (lifeline_ended(lifeline, pause_ms, mask)) return;
   }

@@ -209,6 +209,8 @@ TEST_CASE("the death of a partner ends qmail-send; that of the gate starts anoth
         if (name == "qmail-queued" && one.parent == keeper && one.pid != gate) return listening();
       return false;
     }));
+    CHECK(started.log().find("qmail-start: qmail-queued ended with signal 9; starting it again\n") !=
+          std::string::npos);
     CHECK(started.process().running());
     CHECK(zombies_of(keeper).empty());
   }
