@@ -16,7 +16,6 @@ void LineEnds::feed(std::string_view input, std::string& out) {
     const std::size_t cr = input.find('\r');
     const std::string_view plain = input.substr(0, cr);
     out += plain;
-    if (!plain.empty()) in_line_ = plain.back() != '\n';
     input.remove_prefix(plain.size());
     if (!input.empty()) {
       held_ = 1;
@@ -27,9 +26,8 @@ void LineEnds::feed(std::string_view input, std::string& out) {
 
 void LineEnds::finish(std::string& out) {
   // CRs at the very end are a line end that lost its LF.
-  if (held_ > 0 || in_line_) out += '\n';
+  if (held_ > 0) out += '\n';
   held_ = 0;
-  in_line_ = false;
 }
 
 }  // namespace hato

@@ -1,5 +1,5 @@
 // The line ends of a program's input made those of the queue: CR LF (and CR CR LF, as broken scripts write)
-// becomes LF, and a last line without an end gets one. A CR elsewhere stays.
+// becomes LF. A CR elsewhere stays, and a last line without an end stays without.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,6 @@ class LineEnds {
 
  private:
   std::size_t held_ = 0;  // CRs that may belong to a line end
-  bool in_line_ = false;  // bytes were put out since the last LF
 };
 
 }  // namespace hato

@@ -59,6 +59,8 @@ std::string MessageInput::read_header() {
       throw PermError("the header is longer than " + std::to_string(inject_header_limit) +
                       " bytes; is the empty line before the body missing?");
     read_more();
+    // A last line without an end is left so in a body, but a field must have one.
+    if (ended_ && !text_.empty() && text_.back() != '\n') text_ += '\n';
   }
   std::string header;
   std::string_view lines = std::string_view(text_).substr(0, end.offset());

@@ -107,8 +107,9 @@ TEST_CASE("what becomes of a message's text in sendmail") {
   const auto [name, input, body] = GENERATE(table<const char*, std::string, std::string>({
       {"lone dot", "Subject: x\n\na\n.\nb\n", "\n\na\n.\nb\n"},
       {"CRLF", "Subject: x\r\n\r\na\r\n.\r\nb\r\n", "\n\na\n.\nb\n"},
-      {"no final newline", "Subject: x\n\nlast", "\n\nlast\n"},
+      {"no final newline", "Subject: x\n\nlast", "\n\nlast"},
       {"header only", "Subject: x\n", "Subject: x\n"},
+      {"header only, no final newline", "Subject: x", "Subject: x\n"},
       {"no empty line", "Subject: x\nbody text\n", "\n\nbody text\n"},
       {"8 bits", "Subject: x\n\n\x1b$B$3\x1b(B \xe9 \x80\xff\n", "\n\n\x1b$B$3\x1b(B \xe9 \x80\xff\n"},
       {"NUL and CR", "Subject: x\n\na\0b\rc\n"s, "\n\na\0b\rc\n"s},

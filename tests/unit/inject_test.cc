@@ -51,9 +51,17 @@ TEST_CASE("line ends of input") {
     const char* expected;
   };
   const Row rows[] = {
-      {"a\nb\n", "a\nb\n"},     {"a\r\nb\r\n", "a\nb\n"}, {"a", "a\n"},           {"a\r\nb", "a\nb\n"},
-      {"a\r\r\nb\n", "a\nb\n"}, {"a\rb\n", "a\rb\n"},     {"a\r", "a\n"},         {"", ""},
-      {"\r\n", "\n"},           {"\n\n", "\n\n"},         {".\r\n.\n", ".\n.\n"},
+      {"a\nb\n", "a\nb\n"},
+      {"a\r\nb\r\n", "a\nb\n"},
+      {"a", "a"},
+      {"a\r\nb", "a\nb"},
+      {"a\r\r\nb\n", "a\nb\n"},
+      {"a\rb\n", "a\rb\n"},
+      {"a\r", "a\n"},
+      {"", ""},
+      {"\r\n", "\n"},
+      {"\n\n", "\n\n"},
+      {".\r\n.\n", ".\n.\n"},
   };
   for (const Row& row : rows)
     for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, std::size_t{100}}) {
