@@ -2,6 +2,7 @@
 # demo.sh: hato at work, in a room of its own (tests/room.sh): installs into a scratch prefix, starts everything on high
 # ports of 127.0.0.1, and sends real messages through it, showing every command. KEEP=1 stays up afterwards until
 # Ctrl-C. SMTP_PORT and POP_PORT choose the ports (default: free ones). Exit 1 when a message did not come through.
+{ # the whole script is read before it runs: it may be changed meanwhile
 set -u
 room=${HATO_ROOM:?run me by make demo}
 home=$room/home source=$(pwd) domain=demo.example
@@ -224,3 +225,5 @@ if [ -n "${KEEP:-}" ]; then
   while :; do sleep 3600 & wait $!; done
 fi
 goodbye
+exit
+}

@@ -1,5 +1,6 @@
 #!/bin/bash
 # install.sh: what `make install` and `make instcheck` promise, tried in a room (tests/room.sh). Source directory.
+{ # the whole script is read before it runs: it may be changed meanwhile
 set -u
 room=${HATO_ROOM:?run me by tests/room.sh}/install
 mkdir -p "$room" && cd "${HATO_SOURCE:-.}" || exit 1
@@ -107,3 +108,5 @@ fact "are made on request" test "$(readlink "$room/root/usr/sbin/sendmail")" = "
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
+exit
+}

@@ -7,6 +7,7 @@
 # room; processes are found by their executable or $HATO_ROOM in their environment.
 #
 # ROOM_GRACE=SECONDS lets COMMAND end by itself after a signal. ROOM_PLAIN=1 does without namespaces, ROOM_KEEP=1 keeps the folder. COMMAND reads nothing from the terminal unless ROOM_STDIN is set. Its exit code is room.sh's.
+{ # the whole script is read before it runs: it may be changed meanwhile
 set -u
 umask 022
 [ "$(id -u)" = 0 ] || { echo "room: become root first: mail is delivered as many users" >&2; exit 100; }
@@ -90,3 +91,5 @@ wait "$child"
 code=$?
 child=
 exit $code
+exit
+}

@@ -8,6 +8,7 @@
 #   BENCH_PEERLIST   peers for the mail scenarios (postfix,hato); the first is what ratios refer to
 #   BENCH_SCENARIOS  (smtp10,smtp50,smtp10d,smtp50d,inject8,remote20,idle,backlog); pop3 is always run with dovecot,hato
 #   BENCH_ARGS       more for `run bench`, e.g. "-r 5 -n 5000 --backlog 20000"
+{ # the whole script is read before it runs: it may be changed meanwhile
 set -u
 source=$(pwd)
 die() { echo "bench: $*" >&2; exit 1; }
@@ -62,3 +63,5 @@ fi
 [ -z "${BENCH_DEFERRED:-}" ] || bash "$source/tests/bench/deferred.sh" "$BENCH_DEFERRED" || code=$?
 echo "bench: results are in $results; again as a table: $bench/run report $results"
 exit $code
+exit
+}
