@@ -89,12 +89,12 @@ $(BUILD)/gen/seal_filters.cc: $(BUILD)/sealgen | $(BUILD)/gen/dirs
 	$(BUILD)/sealgen > $@
 
 $(LIBHATO): $(LIBOBJ)
-	rm -f $@ && ar rcs $@ $^
+	rm -f $@.part && ar rcs $@.part $^ && mv -f $@.part $@
 
 define folder_archive
 $(BUILD)/$1.a: $(patsubst %.cc,$(BUILD)/%.o,$(filter-out $(MAINS),$(wildcard $1/*.cc)))
 	@mkdir -p $$(@D)
-	rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
+	rm -f $$@.part && ar rcs $$@.part $$(filter %.o,$$^) && mv -f $$@.part $$@
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_archive,$f)))
 ARCHIVES := $(FOLDERS:%=$(BUILD)/%.a)
@@ -114,9 +114,12 @@ $(BUILD)/probe/%.o: %.cc
 
 define program
 $(BIN)/$(word 1,$1): $(BUILD)/$(word 2,$1)/$(word 1,$1).o $(PROBE_OBJ) $(BUILD)/$(word 2,$1).a $(LIBHATO) $(BIN)/.conf.o
-	$$(CXX) $(LINK_$(word 3,$1)) $$(LDFLAGS) $$(STRIP) -o $$@ $$< $(PROBE_OBJ) $(BUILD)/$(word 2,$1).a $(BIN)/.conf.o $(LIBHATO) $$(LIBS)
+	$$(CXX) $(LINK_$(word 3,$1)) $$(LDFLAGS) $$(STRIP) -o $$@.part $$< $(PROBE_OBJ) $(BUILD)/$(word 2,$1).a $(BIN)/.conf.o $(LIBHATO) $$(LIBS)
+	@mv -f $$@.part $$@
 endef
 $(foreach t,$(TABLE),$(eval $(call program,$(subst :, ,$t))))
+
+# Archives and programs are made as X.part and renamed, so that a build that was killed leaves nothing half.
 
 # --- installing ---------------------------------------------------------------------------------------------------
 .PHONY: deps check-deps install install-sendmail install-systemd instcheck
