@@ -102,6 +102,9 @@ for user in $ann $bob; do
   echo "$user:$password" | chpasswd -c SHA512
   install -d -o "$user" -g "$user" "$room/homes/$user"
   setpriv --reuid "$user" --regid "$user" --clear-groups maildirmake "$room/homes/$user/Maildir"
+  # user-ANYTHING, too, goes to the Maildir
+  echo ./Maildir/ >"$room/homes/$user/.qmail-default"
+  chown "$user:$user" "$room/homes/$user/.qmail-default"
 done
 tell "Users of this machine (only inside the demo), each with a Maildir; password: $password"
 mkdir -p "$room/sink"
