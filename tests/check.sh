@@ -70,7 +70,7 @@ finish() {
 
 # Builds of one checkout wait for each other; what is linked for this room lies in the room.
 build() {
-  mkdir -p "$build" && (
+  cd "$source" && mkdir -p "$build" && (
     flock 9
     exec make -s -j"$jobs" BUILD="$build" BIN="$HATO_BIN" TESTBIN="$room/tests" HOMEDIR="$HATO_HOME" "${variant[@]}" "$@" 9>&-
   ) 9>"$build/.lock"
@@ -84,7 +84,7 @@ linked() { # FOLDER PROGRAM...
 cd_room() { mkdir -p "$room/work" && cd "$room/work"; }
 wanted() { case " ${ONLY:-$1} " in *" $1 "*) ;; *) false ;; esac; }
 
-build=$(cd "$source" && pwd)/build variant=()
+build=build variant=() # below the source; a relative name, so that a compiler cache serves every checkout
 address_and_undefined() { # compiler
   variant=("CXX=$1" STRIP= LINK_static=-pie LINK_nss=-pie OPT=-O1 WARN=-w HARDEN=-D_GLIBCXX_ASSERTIONS
     "EXTRA_CXXFLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $2"
@@ -96,7 +96,7 @@ address_and_undefined() { # compiler
 fuzz_each() { # seconds for each target
   local engine compiler=${FUZZ_CXX:-} target name new limit=$1
   if [ -z "$compiler" ] && command -v clang++ >/dev/null; then compiler=clang++; fi
-  build=$source/build-fuzz
+  build=build-fuzz
   if [ -n "$compiler" ]; then
     address_and_undefined "${CCACHE:+$CCACHE }$compiler" -fsanitize=fuzzer-no-link
     engine=-fsanitize=fuzzer
@@ -148,7 +148,7 @@ check)
   wanted fuzz && fuzz_each "${FUZZ_SECONDS:-5}"
   ;;
 sanitize)
-  build=$source/build-sanitize
+  build=build-sanitize
   address_and_undefined "${CCACHE:+$CCACHE }$(sed -n 1p conf-cc)" -g1
   one "build with sanitizers" build all test-programs
   one "install" install_here
