@@ -78,16 +78,20 @@ class Tokens {
   // Does a quoted pair begin here? In text that is not UTF-8 a backslash behind a high byte is the second
   // half of a Shift_JIS character.
   bool quoted_pair() const {
-    return text_[at_] == '\\' && at_ + 1 < text_.size() &&
+    // A line end cannot be quoted: it is gone when a field is unfolded (RFC 5322 2.2.3, 3.2.1), and a newline
+    // in an address would begin a field of the sender's choice.
+    return text_[at_] == '\\' && at_ + 1 < text_.size() && text_[at_ + 1] != '\n' && text_[at_ + 1] != '\r' &&
            !(legacy_ && at_ > 0 && static_cast<unsigned char>(text_[at_ - 1]) >= 0x80);
   }
 
   bool iso2022() const { return text_[at_] == escape && at_ + 1 < text_.size() && text_[at_ + 1] == '$'; }
 
-  // ESC $ … up to and with ESC ( X; to the end when that is missing.
+  // ESC $ … up to and with ESC ( X; to the end of the line when that is missing (RFC 1468: a line ends in
+  // ASCII).
   void take_iso2022(std::string& content) {
     const std::size_t back = text_.find("\x1b(", at_ + 2);
-    const std::size_t end = back == std::string_view::npos ? text_.size() : std::min(back + 3, text_.size());
+    std::size_t end = back == std::string_view::npos ? text_.size() : std::min(back + 3, text_.size());
+    end = std::min(end, text_.find_first_of("\r\n", at_));
     content += text_.substr(at_, end - at_);
     at_ = end;
   }

@@ -185,6 +185,18 @@ TEST_CASE("recipients of the header, and what is removed (qmail-header(5))") {
   }
 }
 
+TEST_CASE("no line end gets into an address, quoted or in a Japanese text (RFC 5322 3.2.1, RFC 1468)") {
+  for (const char* header : {"To: a@c\\\n Bcc: x@y.org\n", "To: a@c\\\r\n Bcc: x@y.org\n",
+                             "To: \"a\\\n b\"@c\n", "To: a@\x1b$BM\n Bcc: x@y.org \x1b(B\n"}) {
+    const OutgoingHeader made = make_header(header, plain_rules());
+    CAPTURE(header, made.text);
+    HeaderFields all(made.text);
+    while (const auto field = all.next()) CHECK_FALSE(field->is("Bcc"));
+    CHECK(all.offset() == made.text.size());  // each line begins a field or continues one
+    for (const std::string& address : made.recipients) CHECK(address.find('\n') == std::string::npos);
+  }
+}
+
 TEST_CASE("the envelope sender (qmail-inject(8))") {
   HeaderRules rules = plain_rules();
   CHECK(make_header("Return-Path: <r@x.org>\n", rules).sender == "r@x.org");
