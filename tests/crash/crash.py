@@ -447,7 +447,7 @@ def test_qmail_send_killed_at_every_step():
 
 def follow_acceptor(suite, options):
     """strace on the gate's acceptor, which may be a new one after the last kill."""
-    for _ in range(10):
+    for _ in range(40):
         acceptor = wait_until(lambda: find(suite, "qmail-queued/1"), "no acceptor")
         strace = suite.launch("strace", "-f", "-qq", *options, "-p", acceptor, stderr=subprocess.DEVNULL)
         with contextlib.suppress(Failure):
