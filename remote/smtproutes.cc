@@ -4,48 +4,13 @@
 #include <charconv>
 
 #include "lib/base/ip.h"
-#include "lib/mail/domain.h"
+#include "remote/domain_line.h"
 
 namespace hato {
 
 namespace {
 
 constexpr std::string_view blanks = " \t";
-
-struct Line {
-  std::string_view domain;
-  std::string_view route;
-};
-
-// A domain in brackets (user@[IPv6:2001:db8::1]) has colons of its own.
-std::optional<Line> split_line(std::string_view line) {
-  const std::size_t bracket = line.starts_with('[') ? line.find(']') : line.npos;
-  const std::size_t colon = line.find(':', bracket == line.npos ? 0 : bracket);
-  if (colon == line.npos) return std::nullopt;
-  return Line{line.substr(0, colon), line.substr(colon + 1)};
-}
-
-bool ascii(std::string_view text) {
-  for (const char c : text)
-    if (static_cast<unsigned char>(c) > 127) return false;
-  return true;
-}
-
-// host is canonical.
-bool fits(std::string_view domain, std::string_view host) {
-  if (domain.empty()) return true;
-  const bool below = domain[0] == '.';
-  if (below) domain.remove_prefix(1);
-  std::string canonical;
-  if (!ascii(domain)) {
-    canonical = canonical_domain(domain);
-    domain = canonical;
-  }
-  if (!below) return equal_ignoring_case(domain, host);
-  if (host.size() <= domain.size()) return false;
-  const std::size_t start = host.size() - domain.size();
-  return host[start - 1] == '.' && equal_ignoring_case(host.substr(start), domain);
-}
 
 bool is_host_name(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](char c) {
@@ -104,15 +69,9 @@ SmtpRoute parse_smtp_route(std::string_view text) {
 }
 
 std::optional<SmtpRoute> find_smtp_route(const std::vector<std::string>& lines, std::string_view host) {
-  const std::string wanted = canonical_domain(host);
-  std::optional<Line> best;
-  for (const std::string& text : lines) {
-    const std::optional<Line> line = split_line(text);
-    if (!line || !fits(line->domain, wanted)) continue;
-    if (!best || line->domain.size() >= best->domain.size()) best = line;
-  }
-  if (!best) return std::nullopt;
-  return parse_smtp_route(best->route);
+  const std::optional<std::string_view> line = find_domain_line(lines, host);
+  if (!line) return std::nullopt;
+  return parse_smtp_route(*line);
 }
 
 }  // namespace hato

@@ -23,6 +23,9 @@ constexpr std::size_t max_udp_answer = 4096;  // more than we offered, for serve
 constexpr std::size_t max_resolv_conf = 64U << 10;
 constexpr std::int64_t max_timeout_seconds = 3600;
 constexpr std::chrono::milliseconds tcp_wait{5000};  // for one exchange over TCP
+// Packets on one socket that answer nothing we asked. A few are answers that come late; more are somebody
+// who guesses ids, and he cannot do that over TCP.
+constexpr unsigned max_stray_answers = 20;
 
 std::uint16_t random_id() {
   std::uint16_t id = 0;
@@ -133,7 +136,13 @@ void ask_over_udp(const Endpoint& server, std::vector<Query>& queries, Deadline 
   send_all(fd.get(), queries);
 
   char space[max_udp_answer];
+  unsigned strays = 0;
   while (any_open(queries)) {
+    if (strays > max_stray_answers) {
+      for (Query& query : queries)
+        if (query.open()) query.over_tcp = true;
+      return;
+    }
     if (!wait_readable(fd.get(), deadline)) return;
     const ssize_t n = recv(fd.get(), space, sizeof space, 0);
     if (n < 0) {
@@ -141,12 +150,13 @@ void ask_over_udp(const Endpoint& server, std::vector<Query>& queries, Deadline 
       return unreachable(errno);
     }
     std::optional<DnsMessage> message = parse_dns_message({space, static_cast<std::size_t>(n)});
-    if (!message) continue;
-    for (Query& query : queries)
-      if (query.open() && query.is_answered_by(*message)) {
-        take_answer(query, std::move(*message), server, false);
-        break;
-      }
+    const auto asked = std::find_if(queries.begin(), queries.end(), [&](const Query& query) {
+      return message && query.open() && query.is_answered_by(*message);
+    });
+    if (asked == queries.end())
+      ++strays;
+    else
+      take_answer(*asked, std::move(*message), server, false);
   }
 }
 
@@ -260,6 +270,11 @@ Lookup judge(const Query& query, std::size_t& steps, std::string& follow_to) {
   lookup.alias = !same_name(query.name, lookup.name);
   for (const DnsRecord& record : query.answer.answers)
     if (record.type == query.type && same_name(lookup.name, record.owner)) lookup.records.push_back(record);
+  if (!lookup.records.empty() && query.answer.rcode == dns_rcode::no_name) {
+    lookup.records.clear();
+    lookup.problem = "the answer for " + query.name + " contradicts itself: no such name, and here it is";
+    return lookup;
+  }
   if (!lookup.records.empty())
     lookup.status = DnsStatus::found;
   else if (query.answer.rcode == dns_rcode::no_name)
@@ -288,6 +303,11 @@ std::vector<Lookup> look_up(const ResolverConfig& config, std::string_view name,
     std::string follow_to;
     lookups[i] = judge(queries[i], steps, follow_to);
     while (!follow_to.empty()) {
+      if (!encode_dns_name(follow_to)) {
+        lookups[i].status = DnsStatus::temporary;
+        lookups[i].problem = "the alias (CNAME) of " + queries[i].name + " is no name that can be asked for";
+        break;
+      }
       std::vector<Query> next(1);
       next[0].name = std::exchange(follow_to, "");
       next[0].type = types[i];

@@ -6,7 +6,10 @@
 // ResolverConfig::configured() before sealing; look-ups need sockets only.
 //
 // A server that answers SERVFAIL, REFUSED or rubbish, or refuses the packet, is passed over for the next one;
-// no answer in time doubles the wait and goes on to the next. Sources: RFC 1035, 2308, 6891, 7766.
+// no answer in time doubles the wait and goes on to the next. When more than 20 packets come that answer
+// nothing we asked, somebody is guessing, and the question goes over TCP. Records of other names than the
+// question's and its aliases' are not looked at; an answer that says "no such name" and has records all the
+// same is none. Sources: RFC 1035, 2308, 5452, 6891, 7766.
 #pragma once
 
 #include <chrono>

@@ -94,6 +94,10 @@ void DnsServer::ptr(const std::string& name, const std::string& target) {
   records_[{name, dns_type::ptr}].push_back(*encode_dns_name(target));
   names_.insert(name);
 }
+void DnsServer::cname_bytes(const std::string& name, const std::string& label) {
+  odd_aliases_[name] = static_cast<char>(label.size()) + label + std::string(1, '\0');
+  names_.insert(name);
+}
 void DnsServer::exists(const std::string& name) {
   names_.insert(name);
 }
@@ -144,6 +148,14 @@ std::string DnsServer::answer(std::string_view query, bool tcp, bool lie) {
     add(name, type, type == dns_type::a ? std::string("\x0a\x06\x06\x06") : std::string(16, 6));
   } else if (!cut && (flags & 15U) == 0 && !has(name, Trick::referral)) {
     const bool first_only = has(name, Trick::one_alias_only);
+    if (has(name, Trick::strangers)) {
+      add("stranger.test", dns_type::a, "\x0a\x06\x06\x06");
+      add("stranger.test", dns_type::mx, u16(1) + *encode_dns_name("liar.test"));
+      add("stranger.test", dns_type::cname, *encode_dns_name("liar.test"));
+    }
+    if (has(name, Trick::contradiction)) flags |= 3;
+    if (type != dns_type::cname && odd_aliases_.count(name) > 0)
+      add(name, dns_type::cname, odd_aliases_[name]);
     for (unsigned steps = 0; type != dns_type::cname && aliases_.count(name) > 0 && steps < 30; ++steps) {
       add(name, dns_type::cname, *encode_dns_name(aliases_[name]));
       name = aliases_[name];
@@ -191,6 +203,12 @@ void DnsServer::over_udp() {
     reply("");
     reply("x");
     reply(query.substr(0, 2) + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff");
+  }
+  if (has(name, Trick::flood)) {
+    std::string lie = answer(query, false, true);
+    lie[0] = static_cast<char>(lie[0] ^ 1);
+    for (int i = 0; i < 200; ++i) reply(lie);
+    return;
   }
   if (has(name, Trick::slow)) usleep(300 * 1000);
   reply(answer(query, false, false));

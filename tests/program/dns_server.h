@@ -32,6 +32,8 @@ class DnsServer {
   void txt(const std::string& name, const std::vector<std::string>& strings);
   void ptr(const std::string& name, const std::string& target);
   void exists(const std::string& name);  // without records
+  // An alias to one label with these bytes, whatever they are.
+  void cname_bytes(const std::string& name, const std::string& label);
 
   enum class Trick {
     silent,  // no answer at all
@@ -43,6 +45,9 @@ class DnsServer {
     wrong_id,          // first a lie with another id, then the truth
     wrong_question,    // first a lie about another name, then the truth
     rubbish,           // first bytes that are no message, then the truth
+    flood,             // over UDP 200 lies with other ids and no truth
+    contradiction,     // NXDOMAIN, with the records all the same
+    strangers,         // in front of the truth records of other names: this type, and an alias
     formerr_on_edns,   // FORMERR without an OPT record to a query that has one
     referral,          // neither authoritative nor recursive, nothing in it
     authentic,         // with the AD bit
@@ -67,6 +72,7 @@ class DnsServer {
   Fd udp_, tcp_, stop_read_, stop_write_;
   std::map<std::pair<std::string, unsigned>, std::vector<std::string>> records_;  // (name, type) -> data
   std::map<std::string, std::string> aliases_;
+  std::map<std::string, std::string> odd_aliases_;  // name -> wire form of the target
   std::set<std::string> names_;
   std::map<std::string, std::set<Trick>> tricks_;
   std::set<Trick> all_;

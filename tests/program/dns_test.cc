@@ -157,6 +157,53 @@ TEST_CASE("dns: lies are not heard", "[dns]") {
   }
 }
 
+TEST_CASE("dns: a flood of lies is gone round over TCP", "[dns]") {
+  DnsServer server;
+  server.a("a.test", "192.0.2.1");
+  server.a("a.test", "2001:db8::1");
+  server.trick("a.test", Trick::flood);
+  const Resolver dns = resolver({server.endpoint()});
+  CHECK(texts(dns.a("a.test")) == Texts{"192.0.2.1"});
+  CHECK(server.queries() == Texts{"A a.test", "A a.test/tcp"});
+  CHECK(texts(dns.addresses("a.test")) == Texts{"2001:db8::1", "192.0.2.1"});
+  // Where TCP does not help it is a temporary failure.
+  server.trick("b.test", Trick::flood);
+  server.trick("b.test", Trick::no_tcp);
+  CHECK(dns.a("b.test").status == DnsStatus::temporary);
+}
+
+TEST_CASE("dns: records nobody asked for, and an answer that contradicts itself", "[dns]") {
+  DnsServer server;
+  server.a("a.test", "192.0.2.1");
+  server.mx("a.test", 5, "mx.a.test");
+  server.trick("a.test", Trick::strangers);
+  server.trick("none.test", Trick::strangers);
+  server.a("both.test", "192.0.2.1");
+  server.trick("both.test", Trick::contradiction);
+  server.trick("gone.test", Trick::contradiction);
+  const Resolver dns = resolver({server.endpoint()});
+  CHECK(texts(dns.a("a.test")) == Texts{"192.0.2.1"});
+  CHECK(dns.mx("a.test").records.size() == 1);
+  CHECK(dns.a("none.test").status == DnsStatus::no_data);
+  CHECK(dns.a("both.test").status == DnsStatus::temporary);
+  CHECK(dns.a("both.test").problem.find("contradicts itself") != std::string::npos);
+  CHECK(dns.a("gone.test").status == DnsStatus::no_name);
+}
+
+TEST_CASE("dns: an alias to what is no name", "[dns]") {
+  DnsServer server;
+  server.cname_bytes("odd.test", "a.b");
+  server.cname_bytes("null.test", std::string("\0\xff", 2));
+  const Resolver dns = resolver({server.endpoint()});
+  for (const char* name : {"odd.test", "null.test"}) {
+    const auto answer = dns.a(name);
+    CHECK(answer.status == DnsStatus::temporary);
+    CHECK(answer.problem.find("no name that can be asked for") != std::string::npos);
+    CHECK(dns.mx(name).status == DnsStatus::temporary);
+    CHECK(dns.addresses(name).status == DnsStatus::temporary);
+  }
+}
+
 TEST_CASE("dns: a bad server is passed over, and its silence is not absence", "[dns]") {
   DnsServer good;
   good.a("a.test", "192.0.2.1");
