@@ -57,24 +57,71 @@ MailParameters parse_mail_parameters(const std::vector<Parameter>& parameters) {
   MailParameters mail;
   bool body = false;
   for (const Parameter& p : parameters) {
+    bool good = true;
     if (p.keyword == "SIZE") {
       const bool twice = mail.size.has_value();
       mail.size = parse_octets(p.value);
-      if (twice || !mail.size) mail.error = MailError::bad_value;
+      good = !twice && mail.size;
     } else if (p.keyword == "BODY") {
       mail.eight_bit = equal_ignoring_case(p.value, "8BITMIME");
-      if (body || (!mail.eight_bit && !equal_ignoring_case(p.value, "7BIT")))
-        mail.error = MailError::bad_value;
+      good = !body && (mail.eight_bit || equal_ignoring_case(p.value, "7BIT"));
       body = true;
     } else if (p.keyword == "SMTPUTF8") {
-      if (mail.smtputf8 || p.has_value) mail.error = MailError::bad_value;
+      good = !mail.smtputf8 && !p.has_value;
       mail.smtputf8 = true;
+    } else if (p.keyword == "RET") {
+      const auto ret = parse_ret(p.value);
+      good = ret && mail.dsn.ret == DsnReturn::unsaid;
+      mail.dsn.ret = ret.value_or(DsnReturn::unsaid);
+    } else if (p.keyword == "ENVID") {
+      auto envid = parse_envid(p.value);
+      good = envid && mail.dsn.envid.empty();
+      mail.dsn.envid = std::move(envid).value_or("");
     } else {
-      mail.error = MailError::unsupported;
+      mail.error = ParameterError::unsupported;
+      return mail;
     }
-    if (mail.error != MailError::none) return mail;
+    if (!good) {
+      mail.error = ParameterError::bad_value;
+      return mail;
+    }
   }
   return mail;
+}
+
+std::string MailParameters::words() const {
+  std::string words;
+  const auto add = [&words](const std::string& more) {
+    if (!more.empty()) words += (words.empty() ? "" : " ") + more;
+  };
+  if (eight_bit) add("BODY=8BITMIME");
+  if (smtputf8) add("SMTPUTF8");
+  add(dsn_words(dsn));
+  return words;
+}
+
+RcptParameters parse_rcpt_parameters(const std::vector<Parameter>& parameters, bool smtputf8) {
+  RcptParameters rcpt;
+  for (const Parameter& p : parameters) {
+    bool good = false;
+    if (p.keyword == "NOTIFY") {
+      const auto notify = parse_notify(p.value);
+      good = notify && !rcpt.dsn.notify.said;
+      rcpt.dsn.notify = notify.value_or(Notify());
+    } else if (p.keyword == "ORCPT") {
+      auto original = parse_orcpt(p.value);
+      good = original && !rcpt.dsn.original && (smtputf8 || !needs_smtputf8(p.value));
+      rcpt.dsn.original = std::move(original);
+    } else {
+      rcpt.error = ParameterError::unsupported;
+      return rcpt;
+    }
+    if (!good) {
+      rcpt.error = ParameterError::bad_value;
+      return rcpt;
+    }
+  }
+  return rcpt;
 }
 
 std::optional<Chunk> parse_chunk(std::string_view argument) {

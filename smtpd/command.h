@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/mail/address.h"
+#include "lib/mail/dsn.h"
 
 namespace hato::smtpd {
 
@@ -25,19 +27,30 @@ Command parse_command(std::string_view line);
 // NUL.
 bool has_control_byte(std::string_view line);
 
-// What MAIL may say behind its path. Keywords: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531).
-enum class MailError {
+// What MAIL and RCPT may say behind their paths. Keywords: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC
+// 6531), RET and ENVID of MAIL, NOTIFY and ORCPT of RCPT (RFC 3461).
+enum class ParameterError {
   none,
   unsupported,  // a keyword that EHLO does not offer: 555 (RFC 5321 4.1.1.11)
   bad_value,    // one of ours with a value it cannot have, or twice: 501
 };
 struct MailParameters {
-  MailError error = MailError::none;
+  ParameterError error = ParameterError::none;
   std::optional<std::uint64_t> size;  // octets; more than 2^64-1 count as 2^64-1
   bool eight_bit = false;             // BODY=8BITMIME
   bool smtputf8 = false;
+  MessageDsn dsn;
+  // As the queue keeps them: "BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x".
+  std::string words() const;
 };
 MailParameters parse_mail_parameters(const std::vector<Parameter>& parameters);
+
+struct RcptParameters {
+  ParameterError error = ParameterError::none;
+  RecipientDsn dsn;
+};
+// smtputf8: MAIL said so; without it an ORCPT must be ASCII (RFC 6533 3).
+RcptParameters parse_rcpt_parameters(const std::vector<Parameter>& parameters, bool smtputf8);
 
 // BDAT SIZE [LAST] (RFC 3030 section 2). nullopt: no such thing; the position of the next command is then
 // unknown.

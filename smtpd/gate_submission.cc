@@ -23,7 +23,8 @@ class GateSubmission : public Submission {
   Outcome commit(const SubmissionEnvelope& envelope) override {
     gate_.end_message();
     gate_.sender(envelope.sender, envelope.parameters);
-    for (const std::string& recipient : envelope.recipients) gate_.recipient(recipient);
+    for (const Recipient& recipient : envelope.recipients)
+      gate_.recipient(recipient.address, recipient.params);
     return outcome_of(gate_.commit(Deadline::in_seconds(patience_to_commit)));
   }
 

@@ -102,7 +102,7 @@ class ProgramSubmission : public Submission {
     message_.reset();
     Envelope all;
     all.sender = envelope.sender;
-    for (const std::string& recipient : envelope.recipients) all.recipients.push_back({recipient, ""});
+    all.recipients = envelope.recipients;
     put(envelope_, encode_envelope(all));
     envelope_.reset();
     Outcome outcome = wait();

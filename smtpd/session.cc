@@ -113,7 +113,7 @@ Session::Next Session::helo(const Command& command, bool extended, std::string& 
   }
   out += "250-" + settings_.greeting + "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE";
   if (settings_.databytes != 0) out += " " + std::to_string(settings_.databytes);
-  out += "\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=" +
+  out += "\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-DSN\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=" +
          std::to_string(settings_.limits.recipients) + "\r\n";
   return Next::command;
 }
@@ -135,6 +135,18 @@ std::optional<Reply> Session::fault_of(const Path& path, bool sender) const {
   return sender ? Reply::sender_syntax : Reply::recipient_syntax;
 }
 
+std::optional<Reply> Session::fault_of(ParameterError error) const {
+  switch (error) {
+    case ParameterError::none:
+      break;
+    case ParameterError::unsupported:
+      return Reply::unsupported_parameter;
+    case ParameterError::bad_value:
+      return Reply::bad_parameter;
+  }
+  return std::nullopt;
+}
+
 Session::Next Session::mail(const Command& command, std::string& out) {
   const std::string what = "MAIL " + log_safe(command.argument, longest_name_in_log);
   if (in_chunks_) return refuse(Reply::finish_chunks, what, out);
@@ -142,9 +154,11 @@ Session::Next Session::mail(const Command& command, std::string& out) {
   if (!greeted_ && settings_.limits.helo) return refuse(Reply::helo_first, what, out);
   Path path = parse_path(command.argument, "FROM");
   if (const auto fault = fault_of(path, true)) return refuse(*fault, what, out);
+  // qmail-send's own name for the null sender of a double bounce: nobody outside may have a message lost by
+  // it.
+  if (path.address == double_bounce_sender) return refuse(Reply::sender_syntax, what, out);
   const MailParameters parameters = parse_mail_parameters(path.parameters);
-  if (parameters.error == MailError::unsupported) return refuse(Reply::unsupported_parameter, what, out);
-  if (parameters.error == MailError::bad_value) return refuse(Reply::bad_parameter, what, out);
+  if (const auto fault = fault_of(parameters.error)) return refuse(*fault, what, out);
   if (!parameters.smtputf8 && needs_smtputf8(path.address)) return refuse(Reply::needs_smtputf8, what, out);
   if (settings_.databytes != 0 && parameters.size.value_or(0) > settings_.databytes)
     return refuse(Reply::databytes, what, out);
@@ -153,9 +167,7 @@ Session::Next Session::mail(const Command& command, std::string& out) {
   transaction.smtputf8 = parameters.smtputf8;
   transaction.envelope.sender =
       replace_local_literal(std::move(path.address), settings_.own_addresses, settings_.localiphost);
-  if (parameters.eight_bit) transaction.envelope.parameters = "BODY=8BITMIME";
-  if (parameters.smtputf8)
-    transaction.envelope.parameters += transaction.envelope.parameters.empty() ? "SMTPUTF8" : " SMTPUTF8";
+  transaction.envelope.parameters = parameters.words();
   transaction.barred = settings_.badmailfrom && settings_.badmailfrom->contains(transaction.envelope.sender);
   return say(Reply::mail_ok, out);
 }
@@ -168,7 +180,8 @@ Session::Next Session::rcpt(const Command& command, std::string& out) {
   Path path = parse_path(command.argument, "TO");
   if (const auto fault = fault_of(path, false)) return refuse(*fault, what, out);
   if (path.address.empty()) return refuse(Reply::recipient_syntax, what, out);
-  if (!path.parameters.empty()) return refuse(Reply::unsupported_parameter, what, out);
+  const RcptParameters parameters = parse_rcpt_parameters(path.parameters, transaction_->smtputf8);
+  if (const auto fault = fault_of(parameters.error)) return refuse(*fault, what, out);
   if (!transaction_->smtputf8 && needs_smtputf8(path.address))
     return refuse(Reply::needs_smtputf8, what, out);
   if (transaction_->barred) return refuse(Reply::badmailfrom, what, out);
@@ -187,13 +200,13 @@ Session::Next Session::rcpt(const Command& command, std::string& out) {
     }
     if (!allowed) return refuse(Reply::rcpthosts, what, out);
   }
-  std::vector<std::string>& recipients = transaction_->envelope.recipients;
+  std::vector<Recipient>& recipients = transaction_->envelope.recipients;
   if (recipients.size() >= settings_.limits.recipients) {
     if (!std::exchange(transaction_->over_limit_said, true))
       return refuse(Reply::too_many_recipients, what, out);
     return say(Reply::too_many_recipients, out);
   }
-  recipients.push_back(std::move(address));
+  recipients.push_back({std::move(address), dsn_words(parameters.dsn)});
   return say(Reply::rcpt_ok, out);
 }
 

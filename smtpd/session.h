@@ -75,6 +75,7 @@ class Session {
   bool stands_alone(const Command& command, std::string& out, Next& next);
 
   std::optional<Reply> fault_of(const Path& path, bool sender) const;
+  std::optional<Reply> fault_of(ParameterError error) const;
   std::optional<std::string> begin_message();
   void text(std::string_view decoded);
   std::optional<Reply> fault_of_message(bool stray) const;

@@ -20,8 +20,8 @@ struct Outcome {
 
 struct SubmissionEnvelope {
   std::string sender;      // raw; empty is the null sender
-  std::string parameters;  // ESMTP words of MAIL that the queue keeps: "BODY=8BITMIME SMTPUTF8"
-  std::vector<std::string> recipients;
+  std::string parameters;  // ESMTP words of MAIL that the queue keeps: "BODY=8BITMIME SMTPUTF8 RET=HDRS"
+  std::vector<Recipient> recipients;
 };
 
 // Destroying one that was not committed leaves nothing in the queue.

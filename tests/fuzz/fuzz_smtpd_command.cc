@@ -23,7 +23,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Path path = parse_path(command.argument, keyword);
     if (!path.ok()) continue;
     demand(is_clean_address(path.address) && path.address.size() <= max_smtp_address);
-    parse_mail_parameters(path.parameters);
+    const MailParameters mail = parse_mail_parameters(path.parameters);
+    if (mail.error == ParameterError::none) demand(message_dsn(mail.words()) == mail.dsn);
+    const RcptParameters rcpt = parse_rcpt_parameters(path.parameters, true);
+    if (rcpt.error == ParameterError::none) {
+      const RecipientDsn again = recipient_dsn(dsn_words(rcpt.dsn));
+      demand(again.notify == rcpt.dsn.notify && (!again.original || again == rcpt.dsn));
+    }
   }
   if (const auto chunk = parse_chunk(command.argument)) demand(chunk->size <= INT64_MAX);
   Replies replies;

@@ -26,7 +26,8 @@ class RecordingSubmission : public Submission {
     demand(text_.find('\r') == std::string::npos);  // every CR of the wire stood before an LF
     demand(text_.size() <= 200);                    // databytes
     std::string all = text_ + "\n--" + envelope.sender;
-    for (const std::string& recipient : envelope.recipients) all += "," + recipient;
+    for (const Recipient& recipient : envelope.recipients)
+      all += "," + recipient.address + " " + recipient.params;
     record_.messages.push_back(all);
     smtpd::Outcome outcome;
     outcome.qp = 7;

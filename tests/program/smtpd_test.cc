@@ -174,7 +174,7 @@ TEST_CASE("smtpd: EHLO offers what there is, and replies carry enhanced codes th
       smtp("EHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<r@here.example>\r\nFOO\r\nHELO c\r\nNOOP\r\nQUIT\r\n");
   CHECK(done.out ==
         "220 mx.example ESMTP\r\n250-mx.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 20971520\r\n"
-        "250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=1000\r\n"
+        "250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-DSN\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=1000\r\n"
         "250 2.1.0 ok\r\n250 2.1.5 ok\r\n502 5.5.1 unimplemented (#5.5.1)\r\n250 mx.example\r\n250 ok\r\n"
         "221 mx.example\r\n");
 }
@@ -229,7 +229,12 @@ TEST_CASE("smtpd: addresses and parameters", "[smtpd]") {
       {"MAIL FROM:<a@b> SIZE=99999999999999999999", "552"},
       {"MAIL FROM:<a@b> SIZE=x", "501 5.5.4"},
       {"MAIL FROM:<a@b> BODY=BINARYMIME", "501 5.5.4"},
-      {"MAIL FROM:<a@b> RET=FULL", "555 5.5.4"},
+      {"MAIL FROM:<a@b> RET=FULL ENVID=QQ+20314", "250 2.1.0"},
+      {"MAIL FROM:<a@b> RET=BODY", "501 5.5.4"},
+      {"MAIL FROM:<a@b> ENVID=a+0Ab", "501 5.5.4"},
+      {"MAIL FROM:<a@b> NOTIFY=NEVER", "555 5.5.4"},
+      {"MAIL FROM:<a@b> AUTH=<>", "555 5.5.4"},
+      {"MAIL FROM:<#@[]>", "501 5.1.7"},  // it is the null sender in disguise
       {"MAIL FROM:<\xc3\xbc@b>", "553 5.6.7"},
       {"MAIL FROM:<\xc3\xbc@b> SMTPUTF8", "250 2.1.0"},
       {"MAIL FROM:<\xff@b> SMTPUTF8", "553 5.6.7"},
@@ -254,7 +259,12 @@ TEST_CASE("smtpd: addresses and parameters", "[smtpd]") {
       {"RCPT TO:<@here.example:r@far.example>", "553 sorry"},
       {"RCPT TO:<>", "501 5.1.3"},
       {"RCPT TO:", "501 5.1.3"},
-      {"RCPT TO:<r@here.example> NOTIFY=NEVER", "555 5.5.4"},
+      {"RCPT TO:<r@here.example> NOTIFY=NEVER", "250 2.1.5"},
+      {"RCPT TO:<r@here.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob@example.com", "250 2.1.5"},
+      {"RCPT TO:<r@here.example> NOTIFY=NEVER,DELAY", "501 5.5.4"},
+      {"RCPT TO:<r@here.example> ORCPT=Bob@example.com", "501 5.5.4"},
+      {"RCPT TO:<r@here.example> ORCPT=utf-8;\xc3\xbc@x", "501 5.5.4"},
+      {"RCPT TO:<r@here.example> RET=FULL", "555 5.5.4"},
       {"RCPT TO:<\xc3\xbc@here.example>", "553 5.6.7"},
   };
   for (const Row& row : recipients) {
@@ -767,7 +777,8 @@ TEST_CASE("smtpd: through the real gate", "[smtpd][gate]") {
   const RunningGate gate;
   const Outcome done =
       smtp(hello +
-           "MAIL FROM:<s@there.example> BODY=8BITMIME\r\nRCPT TO:<r@here.example>\r\nDATA\r\n"
+           "MAIL FROM:<s@there.example> ret=full BODY=8BITMIME ENVID=QQ314159\r\n"
+           "RCPT TO:<r@here.example> ORCPT=rfc822;Bob@example.com NOTIFY=success,delay\r\nDATA\r\n"
            "Subject: \xe3\x81\x82\r\n\r\nbody\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<q@here.example>\r\nBDAT 3 "
            "LAST\r\nx\r\nQUIT\r\n");
   CAPTURE(done.out, done.err);
@@ -775,7 +786,8 @@ TEST_CASE("smtpd: through the real gate", "[smtpd][gate]") {
   const std::vector<Queued> queued = gate.queued();
   REQUIRE(queued.size() == 2);
   CHECK(queued[0].envelope.sender == "s@there.example");
-  CHECK(queued[0].envelope.params == "BODY=8BITMIME");
+  CHECK(queued[0].envelope.params == "BODY=8BITMIME RET=FULL ENVID=QQ314159");
+  CHECK(queued[0].envelope.recipients[0].params == "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob@example.com");
   CHECK(queued[0].recipients() == std::vector<std::string>{"r@here.example"});
   CHECK(queued[0].body == "Subject: \xe3\x81\x82\n\nbody\n");
   CHECK(has(queued[0].text,

@@ -58,30 +58,36 @@ TEST_CASE("smtpd command: control bytes", "[smtpd]") {
 TEST_CASE("smtpd command: parameters of MAIL", "[smtpd]") {
   struct Row {
     const char* text;
-    MailError error;
+    ParameterError error;
     std::optional<std::uint64_t> size;
     bool eight_bit, smtputf8;
     const char* source;
   };
   const auto none = std::nullopt;
   const Row rows[] = {
-      {"", MailError::none, none, false, false, "nothing said"},
-      {"SIZE=0", MailError::none, 0, false, false, "RFC 1870 6.1: the sender does not know"},
-      {"SIZE=20971520", MailError::none, 20971520, false, false, "RFC 1870 3"},
-      {"size=5 body=8bitmime", MailError::none, 5, true, false, "keywords in any case, RFC 5321 4.1.1.11"},
-      {"BODY=7BIT", MailError::none, none, false, false, "RFC 6152 2"},
-      {"BODY=8BITMIME SMTPUTF8", MailError::none, none, true, true, "RFC 6531 3.4"},
-      {"SIZE=99999999999999999999", MailError::none, UINT64_MAX, false, false, "RFC 1870 3: 20 digits"},
-      {"SIZE=100000000000000000000", MailError::bad_value, none, false, false, "RFC 1870 3: 21 digits"},
-      {"SIZE", MailError::bad_value, none, false, false, "no value"},
-      {"SIZE=", MailError::bad_value, none, false, false, "empty value"},
-      {"SIZE=-1", MailError::bad_value, none, false, false, "no digits"},
-      {"SIZE=1 SIZE=1", MailError::bad_value, 1, false, false, "RFC 5321 4.1.1.11: at most once"},
-      {"BODY=BINARYMIME", MailError::bad_value, none, false, false, "RFC 3030 3: not offered"},
-      {"BODY=7BIT BODY=8BITMIME", MailError::bad_value, none, true, false, "twice"},
-      {"SMTPUTF8=1", MailError::bad_value, none, false, false, "RFC 6531 3.4: no value"},
-      {"RET=FULL", MailError::unsupported, none, false, false, "RFC 3461: not offered"},
-      {"AUTH=<>", MailError::unsupported, none, false, false, "RFC 4954: not offered"},
+      {"", ParameterError::none, none, false, false, "nothing said"},
+      {"SIZE=0", ParameterError::none, 0, false, false, "RFC 1870 6.1: the sender does not know"},
+      {"SIZE=20971520", ParameterError::none, 20971520, false, false, "RFC 1870 3"},
+      {"size=5 body=8bitmime", ParameterError::none, 5, true, false,
+       "keywords in any case, RFC 5321 4.1.1.11"},
+      {"BODY=7BIT", ParameterError::none, none, false, false, "RFC 6152 2"},
+      {"BODY=8BITMIME SMTPUTF8", ParameterError::none, none, true, true, "RFC 6531 3.4"},
+      {"SIZE=99999999999999999999", ParameterError::none, UINT64_MAX, false, false, "RFC 1870 3: 20 digits"},
+      {"SIZE=100000000000000000000", ParameterError::bad_value, none, false, false, "RFC 1870 3: 21 digits"},
+      {"SIZE", ParameterError::bad_value, none, false, false, "no value"},
+      {"SIZE=", ParameterError::bad_value, none, false, false, "empty value"},
+      {"SIZE=-1", ParameterError::bad_value, none, false, false, "no digits"},
+      {"SIZE=1 SIZE=1", ParameterError::bad_value, 1, false, false, "RFC 5321 4.1.1.11: at most once"},
+      {"BODY=BINARYMIME", ParameterError::bad_value, none, false, false, "RFC 3030 3: not offered"},
+      {"BODY=7BIT BODY=8BITMIME", ParameterError::bad_value, none, true, false, "twice"},
+      {"SMTPUTF8=1", ParameterError::bad_value, none, false, false, "RFC 6531 3.4: no value"},
+      {"RET=FULL ENVID=QQ314159", ParameterError::none, none, false, false, "RFC 3461 4.3, 4.4"},
+      {"RET=FULL RET=HDRS", ParameterError::bad_value, none, false, false, "RFC 3461 4.3: at most once"},
+      {"RET=ALL", ParameterError::bad_value, none, false, false, "RFC 3461 4.3"},
+      {"ENVID=a+b", ParameterError::bad_value, none, false, false, "RFC 3461 4: no xtext"},
+      {"ENVID=a ENVID=a", ParameterError::bad_value, none, false, false, "RFC 3461 4.4: at most once"},
+      {"NOTIFY=NEVER", ParameterError::unsupported, none, false, false, "RFC 3461 4.1: of RCPT"},
+      {"AUTH=<>", ParameterError::unsupported, none, false, false, "RFC 4954: not offered"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text, row.source);
@@ -89,10 +95,57 @@ TEST_CASE("smtpd command: parameters of MAIL", "[smtpd]") {
     REQUIRE(words);
     const MailParameters mail = parse_mail_parameters(*words);
     CHECK(mail.error == row.error);
-    if (row.error != MailError::none) continue;
+    if (row.error != ParameterError::none) continue;
     CHECK(mail.size == row.size);
     CHECK(mail.eight_bit == row.eight_bit);
     CHECK(mail.smtputf8 == row.smtputf8);
+  }
+}
+
+TEST_CASE("smtpd command: what the queue keeps of MAIL", "[smtpd]") {
+  const auto kept = [](const char* text) {
+    return parse_mail_parameters(parse_parameters(text).value()).words();
+  };
+  CHECK(kept("SIZE=5").empty());
+  CHECK(kept("ret=hdrs envid=a+2Bb smtputf8 body=8bitmime size=7") ==
+        "BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb");
+}
+
+TEST_CASE("smtpd command: parameters of RCPT", "[smtpd]") {
+  struct Row {
+    const char* text;
+    bool smtputf8;
+    ParameterError error;
+    const char* kept;
+    const char* source;
+  };
+  const Row rows[] = {
+      {"", false, ParameterError::none, "", "nothing said"},
+      {"NOTIFY=success,FAILURE ORCPT=rfc822;Bob@example.com", false, ParameterError::none,
+       "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Bob@example.com", "RFC 3461 10.1"},
+      {"notify=never", false, ParameterError::none, "NOTIFY=NEVER", "RFC 3461 4.1"},
+      {"NOTIFY=NEVER,DELAY", false, ParameterError::bad_value, "", "RFC 3461 4.1: NEVER stands alone"},
+      {"NOTIFY=DELAY NOTIFY=DELAY", false, ParameterError::bad_value, "", "RFC 3461 4.1: at most once"},
+      {"NOTIFY", false, ParameterError::bad_value, "", "no value"},
+      {"ORCPT=Bob@example.com", false, ParameterError::bad_value, "", "RFC 3461 4.2: no type"},
+      {"ORCPT=rfc822;a@b ORCPT=rfc822;a@b", false, ParameterError::bad_value, "",
+       "RFC 3461 4.2: at most once"},
+      {"ORCPT=utf-8;\u9ce9@x.example", true, ParameterError::none, "ORCPT=utf-8;\\x{9CE9}@x.example",
+       "RFC 6533 3"},
+      {"ORCPT=utf-8;\u9ce9@x.example", false, ParameterError::bad_value, "",
+       "RFC 6533 3: only with SMTPUTF8"},
+      {"ORCPT=utf-8;\\x{9CE9}@x.example", false, ParameterError::none, "ORCPT=utf-8;\\x{9CE9}@x.example",
+       "RFC 6533 3"},
+      {"RET=FULL", false, ParameterError::unsupported, "", "RFC 3461 4.3: of MAIL"},
+      {"SIZE=3", false, ParameterError::unsupported, "", "RFC 1870 3: of MAIL"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.text, row.smtputf8, row.source);
+    const auto words = parse_parameters(row.text);
+    REQUIRE(words);
+    const RcptParameters rcpt = parse_rcpt_parameters(*words, row.smtputf8);
+    CHECK(rcpt.error == row.error);
+    if (row.error == ParameterError::none) CHECK(dsn_words(rcpt.dsn) == row.kept);
   }
 }
 
