@@ -3,8 +3,8 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
+#include "lib/net/smtproutes.h"
 #include "lib/store/tcpto.h"
-#include "remote/smtproutes.h"
 
 namespace {
 

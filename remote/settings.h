@@ -6,8 +6,8 @@
 #include <string>
 
 #include "lib/net/dns.h"
+#include "lib/net/smtproutes.h"
 #include "lib/store/control.h"
-#include "remote/smtproutes.h"
 
 namespace hato {
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "remote/outgoing_message.h"
-#include "remote/smtproutes.h"
+#include "lib/net/smtproutes.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);

@@ -1,4 +1,4 @@
-#include "remote/smtproutes.h"
+#include "lib/net/smtproutes.h"
 
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>

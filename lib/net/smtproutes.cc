@@ -1,4 +1,4 @@
-#include "remote/smtproutes.h"
+#include "lib/net/smtproutes.h"
 
 #include <algorithm>
 #include <charconv>
