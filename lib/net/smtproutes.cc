@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "lib/base/ip.h"
-#include "remote/domain_line.h"
+#include "lib/mail/domain_line.h"
 
 namespace hato {
 

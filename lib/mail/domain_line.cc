@@ -1,4 +1,4 @@
-#include "remote/domain_line.h"
+#include "lib/mail/domain_line.h"
 
 #include "lib/mail/domain.h"
 #include "lib/mail/utf8.h"

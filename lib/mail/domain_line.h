@@ -1,4 +1,4 @@
-// The line of a control file that speaks about a domain: smtproutes, bindroutes. Pure.
+// The line of a control file that speaks about a domain: smtproutes, bindroutes, limits per host. Pure.
 //
 //   domain:text     [192.0.2.1]:text     the domain or address literal itself
 //   .domain:text                         every name below domain, not domain itself
