@@ -1,14 +1,11 @@
 #include "smtpd/connection.h"
 
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <new>
 
 #include "lib/base/error.h"
 #include "lib/base/io.h"
+#include "lib/net/tcp.h"
 
 namespace hato::smtpd {
 
@@ -17,9 +14,7 @@ namespace {
 constexpr std::size_t input_space = 32U << 10;  // only the pages that input has reached take memory
 constexpr std::size_t output_space = 4096;
 constexpr int silence_after_odd_end =
-    5;                             // seconds; then a client that ended its data wrongly gets its refusal
-constexpr int linger_seconds = 5;  // for how long, and
-constexpr std::size_t linger_octets = 4U << 20;  // for how much, input is read away after we hang up
+    5;  // seconds; then a client that ended its data wrongly gets its refusal
 constexpr int seconds_for_last_words = 10;
 
 class ClientGone {};
@@ -129,17 +124,9 @@ class Conversation {
     return answered(session_.end_of_chunk(reply_));
   }
 
-  // Closing a socket with unread input resets the connection, and the client might never see the last reply.
   void hang_up() {
     out_.flush();
-    if (shutdown(out_.fd(), SHUT_WR) != 0) return;  // a pipe
-    const Deadline end = Deadline::in_seconds(linger_seconds);
-    char octets[4096];
-    for (std::size_t n = 0; n < linger_octets && wait_readable(in_.fd(), end);) {
-      const ssize_t got = recv(in_.fd(), octets, sizeof octets, MSG_DONTWAIT);
-      if (got <= 0) return;
-      n += static_cast<std::size_t>(got);
-    }
+    hato::hang_up(in_.fd(), out_.fd());
   }
 
   Reader in_;

@@ -1,8 +1,8 @@
-// qmail-newmrh: control/morercpthosts becomes control/morercpthosts.cdb, for qmail-smtpd.
+// qmail-newmrh: control/morercpthosts becomes control/morercpthosts.cdb, for qmail-smtpd and qmail-qmtpd.
 #include "lib/base/error.h"
+#include "lib/net/relay_policy.h"
 #include "lib/store/cdb.h"
 #include "lib/store/control.h"
-#include "smtpd/policy.h"
 
 using namespace hato;
 
@@ -13,7 +13,7 @@ int newmrh_body(int, char**) {
   const std::optional<std::vector<std::string>> hosts = control.lines("morercpthosts");
   if (!hosts) throw TempError("unable to read " + control.path("morercpthosts") + ": it does not exist");
   CdbWriter writer(control.path("morercpthosts.cdb"));
-  for (const std::string& host : *hosts) writer.add(smtpd::rcpthosts_key(host), "");
+  for (const std::string& host : *hosts) writer.add(rcpthosts_key(host), "");
   writer.commit();
   return 0;
 }

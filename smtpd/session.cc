@@ -25,7 +25,7 @@ std::string in_brackets(std::string_view address) {
 
 }  // namespace
 
-Session::Session(Settings& settings, Queue& queue, Journal journal)
+Session::Session(Settings& settings, ServerQueue& queue, Journal journal)
     : settings_(settings), queue_(queue), journal_(std::move(journal)) {}
 
 std::string Session::greeting() const {
@@ -112,7 +112,7 @@ Session::Next Session::helo(const Command& command, bool extended, std::string& 
     return Next::command;
   }
   out += "250-" + settings_.greeting + "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE";
-  if (settings_.databytes != 0) out += " " + std::to_string(settings_.databytes);
+  if (settings_.databytes.limit != 0) out += " " + std::to_string(settings_.databytes.limit);
   out += "\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-DSN\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=" +
          std::to_string(settings_.limits.recipients) + "\r\n";
   return Next::command;
@@ -160,7 +160,7 @@ Session::Next Session::mail(const Command& command, std::string& out) {
   const MailParameters parameters = parse_mail_parameters(path.parameters);
   if (const auto fault = fault_of(parameters.error)) return refuse(*fault, what, out);
   if (!parameters.smtputf8 && needs_smtputf8(path.address)) return refuse(Reply::needs_smtputf8, what, out);
-  if (settings_.databytes != 0 && parameters.size.value_or(0) > settings_.databytes)
+  if (settings_.databytes.limit != 0 && parameters.size.value_or(0) > settings_.databytes.limit)
     return refuse(Reply::databytes, what, out);
 
   Transaction& transaction = transaction_.emplace();
@@ -229,7 +229,7 @@ std::optional<std::string> Session::begin_message() {
   meter_ = MessageMeter();
   data_ = DataDecoder();
   chunks_ = ChunkDecoder();
-  Outcome refused;
+  GateResult refused;
   submission_ = queue_.open(origin(), refused);
   if (submission_) return std::nullopt;
   return settings_.replies.line_of_queue(refused.code, refused.text);
@@ -256,7 +256,7 @@ void Session::text(std::string_view decoded) {
 std::optional<Reply> Session::fault_of_message(bool stray) const {
   if (stray) return Reply::stray_line_ends;
   if (settings_.limits.hops != 0 && meter_.hops() >= settings_.limits.hops) return Reply::hops;
-  if (settings_.databytes != 0 && meter_.bytes() > settings_.databytes) return Reply::databytes;
+  if (settings_.databytes.limit != 0 && meter_.bytes() > settings_.databytes.limit) return Reply::databytes;
   return std::nullopt;
 }
 
@@ -272,7 +272,7 @@ Session::Next Session::finish_message(bool stray, std::string& out) {
   if (const auto fault = fault_of_message(stray)) {
     next = refuse(*fault, what, out);
   } else {
-    const Outcome outcome = submission_->commit(transaction_->envelope);
+    const GateResult outcome = submission_->commit(transaction_->envelope);
     if (outcome.code != 0) {
       next = refuse_with(settings_.replies.line_of_queue(outcome.code, outcome.text), what, out);
     } else {
@@ -357,16 +357,12 @@ std::string Session::protocol() const {
 
 GateOrigin Session::origin() {
   const Client& client = settings_.client;
-  GateOrigin origin;
+  GateOrigin origin = client.origin();
   origin.kind = client.relay ? Kind::submission : Kind::mx;
   origin.trace = trace();
-  origin.ip = client.ip;
-  origin.host = client.host;
   if (!equal_ignoring_case(helo_, client.host)) origin.helo = helo_;
-  origin.info = client.info;
-  origin.local = client.local;
   origin.protocol = protocol();
-  if (settings_.databytes_from_environment) origin.databytes = settings_.databytes;
+  if (settings_.databytes.from_environment) origin.databytes = settings_.databytes.limit;
   return origin;
 }
 

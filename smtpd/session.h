@@ -11,10 +11,11 @@
 #include <string>
 #include <string_view>
 
+#include "lib/mail/message_meter.h"
+#include "lib/net/server_queue.h"
 #include "smtpd/command.h"
 #include "smtpd/message_text.h"
 #include "smtpd/settings.h"
-#include "smtpd/submission.h"
 
 namespace hato::smtpd {
 
@@ -38,7 +39,7 @@ class Session {
   using Journal = std::function<void(std::string_view line)>;
 
   // All must outlive the session. journal gets one line for each refusal and each accepted message.
-  Session(Settings& settings, Queue& queue, Journal journal);
+  Session(Settings& settings, ServerQueue& queue, Journal journal);
 
   std::string greeting() const;
   // One command line without its CR LF. Appends its reply to `out`.
@@ -91,7 +92,7 @@ class Session {
   const std::string& trace();
 
   Settings& settings_;
-  Queue& queue_;
+  ServerQueue& queue_;
   Journal journal_;
 
   std::string helo_;  // what HELO or EHLO said
@@ -103,7 +104,8 @@ class Session {
   std::size_t commands_ = 0;
   bool may_wait_ = false;
 
-  std::unique_ptr<Submission> submission_;  // while DATA or BDAT takes text, until something is wrong with it
+  std::unique_ptr<ServerSubmission>
+      submission_;  // while DATA or BDAT takes text, until something is wrong with it
   MessageMeter meter_;
   DataDecoder data_;
   std::string decoded_;

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "lib/base/env.h"
 #include "lib/base/error.h"
-#include "lib/mail/domain.h"
 
 namespace hato::smtpd {
 
@@ -12,31 +10,6 @@ namespace {
 
 constexpr std::int64_t longest_wait = 1'000'000'000;  // seconds: 30 years are as good as for ever
 constexpr std::size_t smallest_command_line = 512;    // RFC 5321 4.5.3.1.4
-
-// Decimal digits at the start of the text; 0 without any, as qmail reads $DATABYTES.
-std::uint64_t leading_number(std::string_view text) {
-  std::uint64_t value = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') break;
-    const std::uint64_t digit = static_cast<std::uint64_t>(c - '0');
-    if (value > (UINT64_MAX - digit) / 10) return UINT64_MAX;
-    value = value * 10 + digit;
-  }
-  return value;
-}
-
-// qmail's variable, or ucspi-tcp6's of the same name with TCP6, which goes before it when PROTO says TCP6.
-std::optional<std::string> connection_variable(const char* name, bool six) {
-  const std::string other = std::string("TCP6") + (name + 3);
-  std::optional<std::string> value = env(six ? other.c_str() : name);
-  return value ? value : env(six ? name : other.c_str());
-}
-
-std::string plain_ip(std::string ip) {
-  if (equal_ignoring_case(std::string_view(ip).substr(0, 7), "::ffff:") && ip.find('.') != std::string::npos)
-    ip.erase(0, 7);
-  return ip;
-}
 
 }  // namespace
 
@@ -66,28 +39,13 @@ bool Limits::set(std::string_view line) {
   return true;
 }
 
-Client client_from_environment() {
-  const bool six = env_or("PROTO", "") == "TCP6";
-  Client client;
-  if (const auto ip = connection_variable("TCPREMOTEIP", six)) client.ip = plain_ip(*ip);
-  if (const auto host = connection_variable("TCPREMOTEHOST", six)) client.host = *host;
-  if (const auto info = connection_variable("TCPREMOTEINFO", six)) client.info = *info;
-  if (const auto name = connection_variable("TCPLOCALHOST", six))
-    client.local = *name;
-  else if (const auto ip = connection_variable("TCPLOCALIP", six))
-    client.local = plain_ip(*ip);
-  client.relay = env("RELAYCLIENT");
-  return client;
-}
-
 OwnAddresses own_addresses() {
   OwnAddresses ours;
   try {
     ours = OwnAddresses::of_this_host();
   } catch (const TempError&) {  // no netlink here
   }
-  if (const auto text = connection_variable("TCPLOCALIP", env_or("PROTO", "") == "TCP6"))
-    if (const std::optional<IpAddress> ip = IpAddress::parse(plain_ip(*text))) ours.add(*ip);
+  if (const std::optional<IpAddress> ip = local_address_from_environment()) ours.add(*ip);
   return ours;
 }
 
@@ -102,18 +60,10 @@ Settings read_settings(const Control& control) {
   settings.timeout =
       std::clamp<std::int64_t>(control.number("timeoutsmtpd", settings.timeout), 1, longest_wait);
 
-  if (const auto text = control.text("rcpthosts")) {
-    settings.policy.rcpthosts.emplace(*text);
-    settings.policy.morercpthosts = Cdb::open(control.path("morercpthosts.cdb"));
-  }
+  settings.policy = read_recipient_policy(control);
   if (const auto text = control.text("badmailfrom")) settings.badmailfrom.emplace(*text);
 
-  if (const auto own = env("DATABYTES")) {
-    settings.databytes = leading_number(*own);
-    settings.databytes_from_environment = true;
-  } else {
-    settings.databytes = static_cast<std::uint64_t>(control.number("databytes", 0));
-  }
+  settings.databytes = read_databytes(control);
   if (const auto lines = control.lines("smtplimits"))
     for (const std::string& line : *lines)
       if (!settings.limits.set(line))

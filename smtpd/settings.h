@@ -7,8 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "lib/mail/message_meter.h"
+#include "lib/net/client.h"
+#include "lib/net/relay_policy.h"
 #include "lib/store/control.h"
-#include "smtpd/policy.h"
+#include "lib/store/databytes.h"
 #include "smtpd/reply.h"
 
 namespace hato::smtpd {
@@ -20,29 +23,17 @@ struct Limits {
   std::size_t commandline = 2000;  // octets of a command line without its CR LF (at least 512)
   std::size_t errors = 20;         // 5xx replies since the last accepted message; the next is 421 and the end
   std::size_t commands = 10000;    // commands other than MAIL, RCPT, DATA, BDAT and QUIT, likewise
-  std::size_t hops = 100;          // so many Received and Delivered-To fields are a loop
-  bool helo = true;                // MAIL needs HELO or EHLO before it (0: not, as with qmail)
+  std::size_t hops = default_hops;  // so many Received and Delivered-To fields are a loop
+  bool helo = true;                 // MAIL needs HELO or EHLO before it (0: not, as with qmail)
   // False: an unknown name or no number.
   bool set(std::string_view line);
 };
 
-// The other side, as the environment tells. IP addresses are text; IPv4 never in its mapped form.
-struct Client {
-  std::string ip = "unknown";     // TCPREMOTEIP or TCP6REMOTEIP
-  std::string host = "unknown";   // TCPREMOTEHOST or TCP6REMOTEHOST
-  std::string info;               // TCPREMOTEINFO or TCP6REMOTEINFO
-  std::string local = "unknown";  // our own name to it: TCPLOCALHOST, else TCPLOCALIP, or the same with TCP6
-  std::optional<std::string>
-      relay;  // RELAYCLIENT: this client may send anywhere; its value goes behind recipients
-};
-Client client_from_environment();
-
 struct Settings {
-  std::string greeting;                     // smtpgreeting or me
-  std::string localiphost;                  // localiphost or me; empty: literals stay
-  std::int64_t timeout = 1200;              // seconds, timeoutsmtpd
-  std::uint64_t databytes = 0;              // $DATABYTES or databytes; 0: no limit
-  bool databytes_from_environment = false;  // it goes before the gate's own limit
+  std::string greeting;         // smtpgreeting or me
+  std::string localiphost;      // localiphost or me; empty: literals stay
+  std::int64_t timeout = 1200;  // seconds, timeoutsmtpd
+  Databytes databytes;
   Limits limits;
   std::optional<SenderList> badmailfrom;
   RecipientPolicy policy;

@@ -1,5 +1,6 @@
 #include "lib/base/log.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace hato {
@@ -17,6 +18,12 @@ void log_line(int fd, std::string_view line) {
   std::string out = log_safe(line, 4000);
   out += '\n';
   [[maybe_unused]] ssize_t ignored = write(fd, out.data(), out.size());
+}
+
+bool has_log() {
+  struct stat client, log;
+  if (fstat(2, &log) != 0) return false;
+  return fstat(0, &client) != 0 || client.st_ino != log.st_ino || client.st_dev != log.st_dev;
 }
 
 }  // namespace hato

@@ -14,4 +14,7 @@ std::string log_safe(std::string_view text, std::size_t limit = 1000);
 // (PIPE_BUF less some). Failure is ignored: there is nobody to tell.
 void log_line(int fd, std::string_view line);
 
+// Is descriptor 2 a log, and not the client's connection (descriptor 0), as it is under inetd?
+bool has_log();
+
 }  // namespace hato

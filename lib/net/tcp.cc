@@ -6,6 +6,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include "lib/base/io.h"
+
 namespace hato {
 
 SocketAddress socket_address(const IpAddress& address, std::uint16_t port) {
@@ -78,6 +80,19 @@ TcpConnection connect_tcp(const IpAddress& to, std::uint16_t port, Deadline dead
     if (const int error = wait_for_connect(fd.get(), deadline); error != 0) return failed(error);
   }
   return TcpConnection{std::move(fd), 0};
+}
+
+void hang_up(int in, int out) {
+  constexpr int seconds = 5;
+  constexpr std::size_t most = 4U << 20;
+  if (shutdown(out, SHUT_WR) != 0) return;  // a pipe
+  const Deadline end = Deadline::in_seconds(seconds);
+  char octets[4096];
+  for (std::size_t n = 0; n < most && wait_readable(in, end);) {
+    const ssize_t got = recv(in, octets, sizeof octets, MSG_DONTWAIT);
+    if (got <= 0) return;
+    n += static_cast<std::size_t>(got);
+  }
 }
 
 }  // namespace hato

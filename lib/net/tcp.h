@@ -36,4 +36,9 @@ struct TcpConnection {
 TcpConnection connect_tcp(const IpAddress& to, std::uint16_t port, Deadline deadline,
                           const IpAddress* from = nullptr);
 
+// A server has said its last word and hangs up: ends what we send, then reads away what still comes, for 5
+// seconds and 4 MiB at most. Closing a socket with unread input would reset the connection, and the client
+// might never see that word. Pipes are left alone.
+void hang_up(int in, int out);
+
 }  // namespace hato

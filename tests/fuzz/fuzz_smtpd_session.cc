@@ -17,11 +17,11 @@ struct Record {
   std::vector<std::string> messages;  // text and envelope of each
 };
 
-class RecordingSubmission : public Submission {
+class RecordingSubmission : public ServerSubmission {
  public:
   explicit RecordingSubmission(Record& record) : record_(record) {}
   void text(std::string_view piece) override { text_ += piece; }
-  smtpd::Outcome commit(const SubmissionEnvelope& envelope) override {
+  GateResult commit(const SubmissionEnvelope& envelope) override {
     demand(!envelope.recipients.empty());
     demand(text_.find('\r') == std::string::npos);  // every CR of the wire stood before an LF
     demand(text_.size() <= 200);                    // databytes
@@ -29,7 +29,7 @@ class RecordingSubmission : public Submission {
     for (const Recipient& recipient : envelope.recipients)
       all += "," + recipient.address + " " + recipient.params;
     record_.messages.push_back(all);
-    smtpd::Outcome outcome;
+    GateResult outcome;
     outcome.qp = 7;
     return outcome;
   }
@@ -39,10 +39,10 @@ class RecordingSubmission : public Submission {
   std::string text_;
 };
 
-class RecordingQueue : public Queue {
+class RecordingQueue : public ServerQueue {
  public:
   explicit RecordingQueue(Record& record) : record_(record) {}
-  std::unique_ptr<Submission> open(const GateOrigin& origin, smtpd::Outcome&) override {
+  std::unique_ptr<ServerSubmission> open(const GateOrigin& origin, GateResult&) override {
     demand(!origin.trace.empty() && !origin.protocol.empty());
     return std::make_unique<RecordingSubmission>(record_);
   }
@@ -62,7 +62,7 @@ Played play(std::string_view input, std::size_t piece) {
   RecordingQueue queue(outcome.record);
   smtpd::Settings settings;
   settings.greeting = "mx.example";
-  settings.databytes = 200;
+  settings.databytes.limit = 200;
   settings.limits.recipients = 3;
   settings.policy.rcpthosts.emplace("here.example\n.sub.example\n");
   settings.badmailfrom.emplace("@bad.example\n");

@@ -1,7 +1,7 @@
 #include "smtpd/command.h"
 
+#include "lib/net/relay_policy.h"
 #include "smtpd/message_text.h"
-#include "smtpd/policy.h"
 #include "smtpd/reply.h"
 #include "smtpd/settings.h"
 #if __has_include(<catch2/catch_all.hpp>)

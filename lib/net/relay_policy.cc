@@ -1,11 +1,11 @@
-#include "smtpd/policy.h"
+#include "lib/net/relay_policy.h"
 
 #include <algorithm>
 
 #include "lib/mail/address.h"
 #include "lib/mail/domain.h"
 
-namespace hato::smtpd {
+namespace hato {
 
 namespace {
 
@@ -78,6 +78,15 @@ bool RecipientPolicy::allows(std::string_view address) {
   return false;
 }
 
+RecipientPolicy read_recipient_policy(const Control& control) {
+  RecipientPolicy policy;
+  if (const auto text = control.text("rcpthosts")) {
+    policy.rcpthosts.emplace(*text);
+    policy.morercpthosts = Cdb::open(control.path("morercpthosts.cdb"));
+  }
+  return policy;
+}
+
 std::string replace_local_literal(std::string address, const OwnAddresses& ours,
                                   const std::string& localiphost) {
   const std::string_view domain = domain_part(address);
@@ -88,4 +97,4 @@ std::string replace_local_literal(std::string address, const OwnAddresses& ours,
   return address += localiphost;
 }
 
-}  // namespace hato::smtpd
+}  // namespace hato

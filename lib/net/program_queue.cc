@@ -1,4 +1,4 @@
-#include "smtpd/program_submission.h"
+#include "lib/net/program_queue.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include "lib/mail/envelope.h"
 #include "lib/mail/received.h"
 
-namespace hato::smtpd {
+namespace hato {
 
 namespace {
 
@@ -73,7 +73,7 @@ int starter(const std::string& program, const std::string& user, int session, bo
   }
 }
 
-class ProgramSubmission : public Submission {
+class ProgramSubmission : public ServerSubmission {
  public:
   ProgramSubmission(int starter, Fd message, Fd envelope, Fd custom)
       : starter_(starter),
@@ -98,14 +98,14 @@ class ProgramSubmission : public Submission {
 
   void text(std::string_view piece) override { put(message_, piece); }
 
-  Outcome commit(const SubmissionEnvelope& envelope) override {
+  GateResult commit(const SubmissionEnvelope& envelope) override {
     message_.reset();
     Envelope all;
     all.sender = envelope.sender;
     all.recipients = envelope.recipients;
     put(envelope_, encode_envelope(all));
     envelope_.reset();
-    Outcome outcome = wait();
+    GateResult outcome = wait();
     if (outcome.code == 0 && broken_) outcome.code = static_cast<int>(QueueExit::broken_off);
     if (outcome.code == static_cast<int>(QueueExit::custom_text)) outcome.text = custom_text();
     return outcome;
@@ -122,9 +122,9 @@ class ProgramSubmission : public Submission {
     }
   }
 
-  Outcome wait() {
+  GateResult wait() {
     answered_ = true;
-    Outcome outcome;
+    GateResult outcome;
     outcome.code = static_cast<int>(QueueExit::outcome_unknown);
     const std::optional<Message> answer = receive_message(starter_, answer_size);
     if (!answer || answer->data.size() != answer_size) return outcome;
@@ -165,18 +165,18 @@ std::string received_of(const GateOrigin& origin) {
 
 }  // namespace
 
-Fd start_starter(const std::string& program, const std::string& user, bool has_log) {
+Fd start_starter(const char* server, const std::string& program, const std::string& user, bool has_log) {
   FdPair pair = make_socketpair(SOCK_SEQPACKET);
   const std::string path =
       program.empty() || program[0] == '/' ? program : std::string(conf::home) + "/" + program;
-  fork_child("qmail-smtpd", [&] {
+  fork_child(server, [&] {
     pair.first.reset();
     return starter(path, user, pair.second.get(), has_log);
   });
   return std::move(pair.first);
 }
 
-std::unique_ptr<Submission> ProgramQueue::open(const GateOrigin& origin, Outcome& refused) {
+std::unique_ptr<ServerSubmission> ProgramQueue::open(const GateOrigin& origin, GateResult& refused) {
   refused.code = static_cast<int>(QueueExit::memory);
   try {
     FdPair message = make_pipe();
@@ -196,4 +196,4 @@ std::unique_ptr<Submission> ProgramQueue::open(const GateOrigin& origin, Outcome
   }
 }
 
-}  // namespace hato::smtpd
+}  // namespace hato

@@ -3,18 +3,18 @@
 
 #include <string>
 
-#include "smtpd/submission.h"
+#include "lib/net/server_queue.h"
 
-namespace hato::smtpd {
+namespace hato {
 
-class GateQueue : public Queue {
+class GateQueue : public ServerQueue {
  public:
   // path of the gate's socket as this process sees it (it may be in a chroot).
   explicit GateQueue(std::string path) : path_(std::move(path)) {}
-  std::unique_ptr<Submission> open(const GateOrigin& origin, Outcome& refused) override;
+  std::unique_ptr<ServerSubmission> open(const GateOrigin& origin, GateResult& refused) override;
 
  private:
   std::string path_;
 };
 
-}  // namespace hato::smtpd
+}  // namespace hato

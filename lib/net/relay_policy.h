@@ -1,4 +1,4 @@
-// Whose mail qmail-smtpd takes: rcpthosts, morercpthosts.cdb, badmailfrom (qmail-smtpd(8)). Pure, but for the
+// Whose mail our servers take: rcpthosts, morercpthosts.cdb, badmailfrom (qmail-smtpd(8)). Pure, but for the
 // look-up in the mapped cdb.
 #pragma once
 
@@ -8,8 +8,9 @@
 
 #include "lib/net/own_addresses.h"
 #include "lib/store/cdb.h"
+#include "lib/store/control.h"
 
-namespace hato::smtpd {
+namespace hato {
 
 // The lines of a control file in one piece of memory (a server holds one for each connection), compared in
 // canonical form: ASCII lower case, domains as A-labels.
@@ -45,9 +46,11 @@ struct RecipientPolicy {
   // An address without @ is always taken. Throws TempError when the cdb is damaged.
   bool allows(std::string_view address);
 };
+// control/rcpthosts and control/morercpthosts.cdb. Throws TempError when one cannot be read.
+RecipientPolicy read_recipient_policy(const Control& control);
 
 // box@[address] becomes box@localiphost when the address is one of ours; anything else stays.
 std::string replace_local_literal(std::string address, const OwnAddresses& ours,
                                   const std::string& localiphost);
 
-}  // namespace hato::smtpd
+}  // namespace hato
