@@ -38,6 +38,7 @@ std::optional<std::string> from_base64(std::string_view text) {
     const int value = c == '=' ? 0 : value_of(c);
     if (value == blank) continue;
     if (value == bad) return std::nullopt;
+    // Padding ends a text: nothing but more of it may follow.
     if (c == '=' ? count < 2 : padding > 0) return std::nullopt;
     if (c == '=') ++padding;
     group = group << 6 | static_cast<std::uint32_t>(value);

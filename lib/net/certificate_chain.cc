@@ -88,7 +88,7 @@ unsigned run_engine(const std::vector<const CertificateDer*>& path, const std::v
 
 std::string problem_text(unsigned error) {
   switch (error) {
-    case BR_ERR_X509_OK:
+    case 0:
       return {};
     case BR_ERR_X509_EXPIRED:
       return "it has expired or is not valid yet";

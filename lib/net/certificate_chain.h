@@ -17,8 +17,8 @@ using CertificateDer = std::string;
 using CertificateChain = std::vector<CertificateDer>;
 
 // Why the chain does not lead to one of the anchors, as a clause: "it is self-signed". Empty: it does.
-// anchors: certificates that are trusted to issue (their own signatures and dates are not looked at).
-// now: seconds since 1970. Never throws but for want of memory.
+// anchors: certificates that are trusted (their own signatures and dates are not looked at), to issue where
+// they may, or as the server's own. now: seconds since 1970. Never throws but for want of memory.
 std::string chain_problem(const CertificateChain& chain, const std::vector<CertificateDer>& anchors,
                           std::int64_t now);
 
