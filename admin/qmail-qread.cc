@@ -8,8 +8,8 @@
 #include "lib/base/io.h"
 #include "lib/mail/date.h"
 #include "lib/mail/json.h"
-#include "lib/mail/router.h"
 #include "lib/store/control.h"
+#include "lib/store/routing.h"
 #include "lib/store/statefile.h"
 
 using namespace hato;
@@ -17,29 +17,21 @@ using namespace hato;
 namespace {
 
 struct RecipientView {
-  std::string address;  // as in the envelope
+  std::string address;     // as in the envelope
   Route route;
-  char fate = 'T';   // T to do, D delivered, F failed
-  std::string text;  // of a failure
+  std::string parameters;  // of ESMTP: NOTIFY, ORCPT
+  char fate = 'T';         // T to do, D delivered, F failed
+  std::string text;        // of a failure
 };
 
 struct MessageView {
   QueueId id;
   bool fresh;
   QueueHeader header;
-  std::string sender;
+  std::string sender, parameters, script;
   std::vector<RecipientView> recipients;
   bool bouncing = false;  // failures that the sender has not been told yet
 };
-
-Router read_router(const Control& control) {
-  std::optional<std::vector<std::string>> locals = control.lines("locals");
-  if (!locals) locals = {control.line_or("me", "")};
-  const std::vector<std::string> none;
-  return Router(*locals, control.lines("virtualdomains").value_or(none),
-                control.lines("percenthack").value_or(none),
-                control.line_or_me("envnoathost", "envnoathost"));
-}
 
 void add_state(MessageView& view, const std::vector<StateRecord>& records) {
   for (const StateRecord& record : records) {
@@ -77,13 +69,15 @@ std::string as_json(const MessageView& view) {
       ",\"bytes\":" + std::to_string(view.header.message_bytes()) + ",\"state\":\"" +
       (view.fresh ? "new" : "deferred") + "\",\"kind\":" + json_string(kind_name(view.header.kind)) +
       ",\"trace\":" + json_string(view.header.trace) + ",\"uid\":" + std::to_string(view.header.uid) +
-      ",\"sender\":" + json_string(view.sender) + ",\"bouncing\":" + (view.bouncing ? "true" : "false") +
+      (view.script.empty() ? "" : ",\"script\":" + json_string(view.script)) +
+      ",\"sender\":" + json_string(view.sender) + ",\"parameters\":" + json_string(view.parameters) + ",\"bouncing\":" + (view.bouncing ? "true" : "false") +
       ",\"recipients\":[";
   const char* comma = "";
   for (const RecipientView& recipient : view.recipients) {
     const char* fate = recipient.fate == 'T' ? "pending" : recipient.fate == 'D' ? "delivered" : "failed";
     json += std::string(comma) + "{\"address\":" + json_string(recipient.address) + ",\"channel\":\"" +
-            channel_name(recipient.route.channel) + "\",\"state\":\"" + fate + "\"";
+            channel_name(recipient.route.channel) + "\",\"state\":\"" + fate +
+            "\",\"parameters\":" + json_string(recipient.parameters);
     if (recipient.fate == 'F') json += ",\"text\":" + json_string(recipient.text);
     json += "}";
     comma = ",";
@@ -117,9 +111,13 @@ int body(int argc, char** argv) {
       const OpenResult result = open_listed(queue, listed, message, why);
       if (result == OpenResult::damaged) out.put(trouble(listed.id, why, json));
       if (result != OpenResult::ok) continue;  // missing: delivered in the meantime
-      MessageView view{listed.id, listed.fresh, message.header, message.envelope.sender, {}};
+      MessageView view{listed.id, listed.fresh, message.header, message.envelope.sender,
+                       message.envelope.params, "", {}};
+      for (const auto& [name, value] : message.envelope.origin)
+        if (name == "script") view.script = value;
       for (const auto& recipient : message.envelope.recipients)
-        view.recipients.push_back({recipient.address, router.route(recipient.address), 'T', ""});
+        view.recipients.push_back(
+            {recipient.address, router.route(recipient.address), recipient.params, 'T', ""});
       StateFile state(queue.paths().state(listed.id), message.header.key);
       add_state(view, state.load());
       out.put(json ? as_json(view) : as_text(view));

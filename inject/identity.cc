@@ -3,6 +3,7 @@
 #include <initializer_list>
 
 #include "lib/base/env.h"
+#include "lib/base/error.h"
 #include "lib/mail/address.h"
 
 namespace hato {
@@ -11,8 +12,16 @@ namespace {
 
 std::optional<std::string> first_of(std::initializer_list<const char*> names) {
   for (const char* name : names)
-    if (auto value = env(name)) return value;
+    if (auto value = env(name)) {
+      if (value->find_first_of("\r\n") != std::string::npos)
+        throw PermError(std::string("$") + name + " holds a line end; nothing was sent");
+      return value;
+    }
   return std::nullopt;
+}
+
+std::optional<std::string> user_of_environment() {
+  return first_of({"QMAILUSER", "MAILUSER", "USER", "LOGNAME"});
 }
 
 }  // namespace
@@ -20,7 +29,7 @@ std::optional<std::string> first_of(std::initializer_list<const char*> names) {
 Identity identity_from_environment(std::string_view address_of_uid) {
   Identity identity;
   identity.host = first_of({"QMAILHOST", "MAILHOST"}).value_or("");
-  if (auto user = first_of({"QMAILUSER", "MAILUSER", "USER", "LOGNAME"})) {
+  if (auto user = user_of_environment()) {
     identity.user = *user;
   } else if (!address_of_uid.empty()) {
     identity.user = local_part(address_of_uid);
@@ -29,9 +38,13 @@ Identity identity_from_environment(std::string_view address_of_uid) {
     identity.user = "anonymous";
   }
   identity.name = first_of({"QMAILNAME", "MAILNAME", "NAME"});
-  identity.sender_user = env_or("QMAILSUSER", identity.user);
-  identity.sender_host = env_or("QMAILSHOST", identity.host);
+  identity.sender_user = first_of({"QMAILSUSER"}).value_or(identity.user);
+  identity.sender_host = first_of({"QMAILSHOST"}).value_or(identity.host);
   return identity;
+}
+
+bool environment_names_user() {
+  return user_of_environment().has_value();
 }
 
 InjectFlags inject_flags(std::string_view letters) {

@@ -18,7 +18,10 @@ struct Identity {
 // $QMAILUSER, $MAILUSER, $USER, $LOGNAME: the first that is set; when none is, the address that the gate
 // knows for the caller's uid; else "anonymous". $QMAILHOST, $MAILHOST. $QMAILNAME, $MAILNAME, $NAME.
 // $QMAILSUSER, $QMAILSHOST.
+// Throws PermError when one of them holds a line end: it would begin a field of the caller's choice.
 Identity identity_from_environment(std::string_view address_of_uid);
+// Is one of the four set, so that the address of the uid is not needed?
+bool environment_names_user();
 
 // The letters of $QMAILINJECT.
 struct InjectFlags {

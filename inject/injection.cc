@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/trace.h"
 #include "lib/mail/address.h"
+#include "lib/mail/domain.h"
 #include "lib/net/submit.h"
 #include "lib/store/control.h"
 
@@ -111,11 +112,28 @@ void print(const OutgoingHeader& header, MessageInput& input) {
     write_all(1, piece, "standard output");
 }
 
-// SMTPUTF8 (RFC 6531) only where an address needs it.
-std::string envelope_params(const std::string& sender, const std::vector<std::string>& recipients) {
-  bool utf8 = needs_smtputf8(sender);
-  for (const std::string& recipient : recipients) utf8 |= needs_smtputf8(recipient);
-  return utf8 ? "SMTPUTF8" : "";
+// RFC 6531 for what cannot be said without it. A domain of a U-label alone can: qmail-remote has its A-label.
+bool needs_utf8_session(const std::string& address) {
+  return needs_smtputf8(local_part(address)) || !to_ascii_domain(domain_part(address));
+}
+
+std::string message_params(const Injection& injection, const OutgoingHeader& header,
+                           const std::vector<std::string>& recipients) {
+  bool utf8 = header.utf8_address || (!header.sender.empty() && needs_utf8_session(header.sender));
+  for (const std::string& recipient : recipients) utf8 |= needs_utf8_session(recipient);
+  std::string words;
+  for (const std::string& word : {injection.body.empty() ? "" : "BODY=" + injection.body,
+                                  std::string(utf8 ? "SMTPUTF8" : ""), dsn_words(injection.dsn)})
+    if (!word.empty()) words += (words.empty() ? "" : " ") + word;
+  return words;
+}
+
+// With NOTIFY goes the address as it was written here, so that a notice names what the sender knows.
+std::string recipient_params(const Injection& injection, const std::string& recipient) {
+  if (!injection.notify.said) return "";
+  RecipientDsn dsn{injection.notify, {}};
+  dsn.original = {needs_smtputf8(recipient) ? "utf-8" : "rfc822", quote_address(recipient)};
+  return dsn_words(dsn);
 }
 
 }  // namespace
@@ -130,8 +148,8 @@ void inject(const Injection& injection) {
   input.read_ahead();
 
   Submission submission;
-  GateOrigin origin;
-  origin.script = log_safe(env_or("SCRIPT_FILENAME", ""), 400);
+  GateOrigin origin = local_origin();
+  origin.asks_sender = !injection.sender && !environment_names_user();
   check_queued(submission.open(origin));
 
   const HeaderRules rules = rules_for(injection, submission.admission());
@@ -142,9 +160,17 @@ void inject(const Injection& injection) {
   submission.message(header.text);
   for (auto piece = input.next_piece(); !piece.empty() && !submission.refused(); piece = input.next_piece())
     submission.message(piece);
-  submission.sender(header.sender, envelope_params(header.sender, recipients));
-  for (const std::string& recipient : recipients) submission.recipient(recipient);
+  submission.sender(header.sender, message_params(injection, header, recipients));
+  for (const std::string& recipient : recipients)
+    submission.recipient(recipient, recipient_params(injection, recipient));
   check_queued(submission.commit());
+}
+
+std::vector<std::string> recipients_of(const Injection& injection) {
+  const HeaderRules rules = rules_for(injection, nullptr);
+  OutgoingHeader header;
+  if (injection.from_header) header = make_header(MessageInput(0).read_header(), rules);
+  return recipients_of(injection, header, rules.defaults);
 }
 
 }  // namespace hato

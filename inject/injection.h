@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "lib/mail/dsn.h"
+
 namespace hato {
 
 struct Injection {
@@ -17,6 +19,9 @@ struct Injection {
   std::optional<std::string> name;      // the full name, in the place of $QMAILNAME and the others
   // sendmail -f: From, when it is missing, is made of the sender, and the environment's names are not used.
   bool from_is_sender = false;
+  std::string body;    // ESMTP's BODY (7BIT, 8BITMIME), "": not said
+  MessageDsn dsn;      // what the sender wants to hear of it (RFC 3461), and
+  Notify notify;       // of each recipient
   std::string prefix;  // lines that come before the input (mailsubj), with LF line ends
   bool print = false;  // qmail-inject -n: the message to the standard output, nothing into the queue
 };
@@ -24,5 +29,9 @@ struct Injection {
 // Reads fd 0. Throws PermError when there is no recipient, an address holds a control character or is no
 // UTF-8, or the queue refuses; TempError when it is to be tried again.
 void inject(const Injection& injection);
+
+// Its recipients, complete, each once, in the order given. Nothing is sent; fd 0 is read only for recipients
+// of the header. The names that complete them are the control files'. Throws as inject() does.
+std::vector<std::string> recipients_of(const Injection& injection);
 
 }  // namespace hato

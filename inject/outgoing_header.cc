@@ -9,6 +9,7 @@
 #include "lib/mail/encoded_word.h"
 #include "lib/mail/header.h"
 #include "lib/mail/header_addresses.h"
+#include "lib/mail/utf8.h"
 
 namespace hato {
 
@@ -107,6 +108,9 @@ class HeaderMaker {
     if (known <= resent_reply_to) {
       if (const auto addresses = parse_address_list(field.body)) {
         collect(known, *addresses);
+        for (const HeaderAddress& address : *addresses)
+          made_.utf8_address |= !removed && !address.domain.empty() && !is_ascii(address.local) &&
+                                is_utf8(address.local);
         body = rewrite_address_list(field.body, *addresses, [this](const HeaderAddress& address) {
           return qualified(address.local, address.domain, rules_.defaults);
         });

@@ -30,6 +30,9 @@ struct OutgoingHeader {
   std::string sender;                   // raw
   std::vector<std::string> recipients;  // of To, Cc, Bcc, Apparently-To, or, when the message is resent, of
                                         // Resent-To, Resent-Cc, Resent-Bcc; raw, in their order
+  // A field that stays holds an address, with its domain, whose local part is in UTF-8: the message needs
+  // SMTPUTF8 (RFC 6531 3.2). Names and texts in UTF-8 do not count: scripts have always sent those.
+  bool utf8_address = false;
 };
 
 // `fields`: the header as MessageInput::read_header() gives it.

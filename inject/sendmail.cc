@@ -4,10 +4,13 @@
 
 #include "inject/injection.h"
 #include "inject/sendmail_options.h"
+#include "inject/verification.h"
 #include "lib/base/conf.h"
 #include "lib/base/env.h"
 #include "lib/base/error.h"
+#include "lib/base/fd.h"
 #include "lib/base/process.h"
+#include "lib/store/routing.h"
 
 namespace {
 
@@ -32,14 +35,23 @@ using namespace hato;
   run("qmail-smtpd");
 }
 
-void deliver(const SendmailCommand& command) {
+Injection injection_of(const SendmailCommand& command) {
   Injection injection;
   injection.from_header = command.recipients_from_header;
   injection.recipients = command.recipients;
   injection.sender = command.sender;
   injection.from_is_sender = command.sender.has_value();
   injection.name = command.name;
-  inject(injection);
+  injection.body = command.body;
+  injection.dsn = command.dsn;
+  injection.notify = command.notify;
+  return injection;
+}
+
+void verify(const SendmailCommand& command) {
+  const Router router = read_router(Control());
+  for (const std::string& recipient : recipients_of(injection_of(command)))
+    write_all(1, verified_line(router, recipient), "standard output");
 }
 
 int body(int argc, char** argv) {
@@ -52,10 +64,13 @@ int body(int argc, char** argv) {
       run("qmail-qread");
     case SendmailMode::smtp:
       run_smtp_session();
+    case SendmailMode::verify:
+      verify(command);
+      break;
     case SendmailMode::nothing:
       break;
     case SendmailMode::deliver:
-      deliver(command);
+      inject(injection_of(command));
       break;
   }
   return 0;

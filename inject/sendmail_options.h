@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/mail/address.h"
+#include "lib/mail/dsn.h"
 
 namespace hato {
 
@@ -14,6 +15,7 @@ enum class SendmailMode {
   deliver,  // -bm, the default
   smtp,     // -bs: an SMTP session on the standard input and output
   queue,    // -bp, or the name mailq
+  verify,   // -bv: where the recipients' mail would go
   nothing,  // -bi, -I, -q, or the name newaliases: there is nothing to do
 };
 
@@ -23,6 +25,9 @@ struct SendmailCommand {
   std::optional<std::string> sender;    // -f, -r: raw
   std::optional<std::string> name;      // -F
   std::vector<std::string> recipients;  // raw, perhaps incomplete
+  std::string body;                     // -B: "7BIT", "8BITMIME", or "": not said
+  Notify notify;                        // -N
+  MessageDsn dsn;                       // -R, -V
 };
 
 // name: argv[0]'s last part. Throws PermError with a sentence for an option that no sendmail has, that lacks

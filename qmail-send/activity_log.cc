@@ -51,10 +51,13 @@ void ActivityLog::new_message(QueueId id) {
   line("new msg " + id.text());
 }
 
-void ActivityLog::info(QueueId id, const QueueHeader& header, std::string_view sender) {
+void ActivityLog::info(QueueId id, const QueueHeader& header, const QueuedEnvelope& envelope) {
+  std::string script;
+  for (const auto& [name, value] : envelope.origin)
+    if (name == "script" && !value.empty()) script = " script " + activity_text(value);
   line("info msg " + id.text() + ": bytes " + std::to_string(header.message_bytes()) + " from <" +
-       activity_text(sender) + "> qp " + std::to_string(header.qp) + " uid " + std::to_string(header.uid) +
-       " " + header.trace);
+       activity_text(envelope.sender) + "> qp " + std::to_string(header.qp) + " uid " +
+       std::to_string(header.uid) + script + " " + header.trace);
 }
 
 void ActivityLog::starting(std::uint32_t delivery, QueueId id, Channel channel, std::string_view recipient) {

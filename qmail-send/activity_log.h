@@ -32,7 +32,8 @@ class ActivityLog {
   void flush();
 
   void new_message(QueueId id);
-  void info(QueueId id, const QueueHeader& header, std::string_view sender);
+  // With a local program's script, where it told of one, before the trace id.
+  void info(QueueId id, const QueueHeader& header, const QueuedEnvelope& envelope);
   void starting(std::uint32_t delivery, QueueId id, Channel channel, std::string_view recipient);
   void success(std::uint32_t delivery, std::string_view text);
   void deferral(std::uint32_t delivery, std::string_view text);

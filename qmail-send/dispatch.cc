@@ -297,7 +297,7 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
   message.dying = now_ - birth_of(id) > settings_.queue_lifetime;
   if (entry.flags & flag_fresh) {
     log_.new_message(id);
-    log_.info(id, message.opened.header, message.opened.envelope.sender);
+    log_.info(id, message.opened.header, message.opened.envelope);
   }
   begin_passes(message, entry, wanted);
   settle(message);

@@ -10,7 +10,9 @@
 
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/process.h"
+#include "lib/store/cdb.h"
 
 namespace hato {
 
@@ -81,19 +83,47 @@ void read_content(const Control& control, GateSettings& settings) {
   }
 }
 
-// Everybody in /etc/passwd gets his name at the default host; what users/assign says is more, and comes with
-// accounts.
-void read_senders(GateSettings& settings) {
-  std::string host = settings.admission.defaulthost;
-  if (host.find('.') == std::string::npos && !settings.admission.defaultdomain.empty())
-    host += "." + settings.admission.defaultdomain;
+// The address of a customer is the local part that users/assign has for his uid; of everybody else his name in
+// /etc/passwd; both at the default host.
+void read_senders(const Control& control, GateSettings& settings) {
+  SenderAddresses& senders = settings.senders;
+  senders.host = settings.admission.defaulthost;
+  if (senders.host.find('.') == std::string::npos && !settings.admission.defaultdomain.empty())
+    senders.host += "." + settings.admission.defaultdomain;
+  senders.cgi = CgiSenders(control.lines("cgisenders").value_or(std::vector<std::string>()),
+                           control.path("cgisenders"));
+  try {
+    if (std::optional<Cdb> users = Cdb::open(users_cdb_path()))
+      users->for_each([&](std::string_view key, std::string_view data) {
+        if (const auto found = assigned_name(key, data))
+          senders.assigned.add(found->uid, found->local, found->rank);
+      });
+  } catch (const Error& e) {  // mail is taken all the same
+    log_line(2, "qmail-queued: local senders get their names from /etc/passwd: " + e.text());
+  }
+  senders.assigned.sort();
   const std::unique_ptr<FILE, int (*)(FILE*)> file(fopen("/etc/passwd", "re"), fclose);
   if (!file) throw_errno("open /etc/passwd");
-  while (const passwd* entry = fgetpwent(file.get()))
-    settings.senders.try_emplace(entry->pw_uid, std::string(entry->pw_name) + "@" + host);
+  while (const passwd* entry = fgetpwent(file.get())) senders.passwd.add(entry->pw_uid, entry->pw_name);
+  senders.passwd.sort();
+}
+
+void read_shown(const Control& control, GateSettings& settings) {
+  for (const std::string& line : control.lines("showorigin").value_or(std::vector<std::string>())) {
+    if (line == "uid")
+      settings.show_uid = true;
+    else if (line == "script")
+      settings.show_script = true;
+    else
+      throw TempError(control.path("showorigin") + ": " + line + " is neither uid nor script");
+  }
 }
 
 }  // namespace
+
+std::string users_cdb_path() {
+  return std::string(conf::home) + "/users/cdb";
+}
 
 unsigned GateSettings::pool(Kind kind) const {
   switch (kind) {
@@ -143,7 +173,8 @@ GateSettings read_gate_settings(const Control& control) {
   settings.qmaild = uid_of(conf::user_qmaild);
   settings.qmails = uid_of(conf::user_qmails);
   settings.alias = uid_of(conf::user_alias);
-  read_senders(settings);
+  read_senders(control, settings);
+  read_shown(control, settings);
   return settings;
 }
 

@@ -10,6 +10,7 @@
 
 #include "lib/net/gate.h"
 #include "lib/store/control.h"
+#include "qmail-send/sender_addresses.h"
 
 namespace hato {
 
@@ -26,11 +27,14 @@ struct GateSettings {
   std::map<Kind, std::vector<std::string>> content;  // control/content: sockets, in order
   uid_t qmaild = 0, qmails = 0, alias = 0;
   std::set<uid_t> claimers;  // control/gateclaim: uids besides qmaild that may claim mx and submission
-  std::map<uid_t, std::string> senders;  // default envelope sender of a local uid
+  SenderAddresses senders;  // default envelope senders of local uids
+  bool show_uid = false, show_script = false;  // control/showorigin: in the message, too
   bool may_claim_network(uid_t uid) const { return uid == qmaild || claimers.contains(uid); }
   unsigned pool(Kind kind) const;
   unsigned room_for_customers() const;  // of pool_all: all but the other pools, and never less than half
 };
+
+std::string users_cdb_path();
 
 // Throws TempError for a file that cannot be read and for one whose contents make no sense (with file and
 // line).

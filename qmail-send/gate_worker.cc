@@ -30,6 +30,7 @@ namespace {
 constexpr std::size_t input_size = gate_format::record_limit + gate_format::record_head;
 constexpr std::uint64_t space_check_every = 1U << 20;  // bytes of message between two looks at the free space
 constexpr std::size_t parameters_limit = 4096;         // ESMTP parameters of one address
+constexpr std::size_t told_limit = 1000;               // bytes of one thing that a sender says of itself
 // Recipients of one message. Everybody who opens it has them all in memory, at some hundred bytes each.
 constexpr std::size_t recipients_limit = 250000;
 
@@ -79,8 +80,12 @@ class Transaction {
                         {"plusdomain", settings_.admission.plusdomain},
                         {"idhost", settings_.admission.idhost},
                         {"databytes", std::to_string(settings_.databytes)}};
-    if (const auto own = settings_.senders.find(peer_.uid); own != settings_.senders.end())
-      fields.emplace_back("sender", own->second);
+    fields.emplace_back("sender", settings_.senders.address(peer_.uid, "", ""));
+    if (settings_.senders.asks_script(peer_.uid)) fields.emplace_back("ask", "script");
+    send_admission(fields);
+  }
+
+  void send_admission(const OriginFields& fields) {
     std::string record;
     append_record(record, gate_format::admission, encode_fields(fields));
     if (!send_message(client_.get(), record)) gone("the sender went away");
@@ -150,6 +155,7 @@ class Transaction {
     require(Stage::origin);
     const std::optional<OriginFields> told = decode_fields(payload);
     if (!told) throw Refusal{QueueExit::envelope_format, "", "an origin that cannot be read"};
+    bool asks_sender = false;
     for (const auto& [name, value] : *told) {
       if (name == "kind")
         kind_ = parse_kind(value).value_or(Kind::local);
@@ -157,11 +163,21 @@ class Transaction {
         trace_ = value;
       else if (name == "databytes")
         own_databytes_ = value;
+      else if (name == "ask")
+        asks_sender = value == "sender";
       else if (name != "trace" && value.find('\n') == std::string::npos)
-        envelope_.origin.emplace_back(name, value);
+        envelope_.origin.emplace_back(name, value.substr(0, told_limit));
     }
     check_claims();
+    if (asks_sender)
+      send_admission({{"sender", settings_.senders.address(peer_.uid, told_of("script"), told_of("server"))}});
     begin_message();
+  }
+
+  std::string told_of(std::string_view name) const {
+    for (const auto& [known, value] : envelope_.origin)
+      if (known == name) return value;
+    return "";
   }
 
   // What a sender may say of itself depends on the uid that the kernel reports.
@@ -177,7 +193,8 @@ class Transaction {
     }
     if (!network) {
       own_databytes_.clear();
-      std::erase_if(envelope_.origin, [](const auto& field) { return field.first != "script"; });
+      std::erase_if(envelope_.origin,
+                    [](const auto& field) { return field.first != "script" && field.first != "server"; });
     }
     slot_.kind = static_cast<std::int32_t>(kind_);
     // local is limited at the door, for each uid
@@ -280,6 +297,7 @@ class Transaction {
     if (!ask_content_services()) return;  // discarded: the sender hears that all is well
     put_received(now);
     queue();
+    log_nobody();
   }
 
   bool ask_content_services() {
@@ -326,11 +344,7 @@ class Transaction {
 
   // qmail's two fields: the SMTP session's (only qmail-smtpd tells a protocol), and above it who invoked us.
   void put_received(std::int64_t now) {
-    const auto field = [&](const char* name) -> std::string {
-      for (const auto& [known, value] : envelope_.origin)
-        if (known == name) return value;
-      return "";
-    };
+    const auto field = [this](const char* name) { return told_of(name); };
     const bool network = kind_ == Kind::mx || kind_ == Kind::submission;
     if (network && !field("protocol").empty()) {
       SmtpReceived smtp;
@@ -343,15 +357,27 @@ class Transaction {
       smtp.trace = trace_;
       spool_->prepend(received_field(smtp, now));
     }
-    const std::string by_uid = invoked_by_uid(peer_.uid);
-    std::string_view invoker = by_uid;
+    const std::string by_uid = settings_.show_uid ? invoked_by_uid(peer_.uid) : "";
+    std::string_view invoker = settings_.show_uid ? by_uid : invoked_locally;
     if (network)
       invoker = invoked_from_network;
     else if (kind_ == Kind::bounce)
       invoker = invoked_for_bounce;
     else if (peer_.uid == settings_.alias)
       invoker = invoked_by_alias;
+    const std::string script = told_of("script");
+    if (settings_.show_script && kind_ == Kind::local && !script.empty())
+      spool_->prepend("X-Originating-Script: " + received_safe(script) + "\n");
     spool_->prepend(received_field(getpid(), invoker, trace_, now));
+  }
+
+  // qmail-inject's last resort: whoever calls has no name in his environment, and his uid none in our tables.
+  void log_nobody() const {
+    if (kind_ != Kind::local || envelope_.sender != settings_.senders.nobody() ||
+        !settings_.senders.address(peer_.uid, told_of("script"), told_of("server")).empty())
+      return;
+    log("nobody knows this uid: the sender is " + log_safe(envelope_.sender) +
+        "; a line in control/cgisenders names another");
   }
 
   void queue() {

@@ -15,6 +15,7 @@
 #include "lib/base/process.h"
 #include "lib/base/queue_exit.h"
 #include "lib/net/gate.h"
+#include "lib/net/submit.h"
 #include "lib/store/control.h"
 
 namespace hato {
@@ -52,7 +53,7 @@ int body(int, char**) {
       std::min<std::int64_t>(Control().number("timeoutgate", gate_seconds), longest_wait);
   if (const GateResult refused = gate.connect(gate_path(), Deadline::in_seconds(patience)); !refused.ok())
     return refused.code;
-  GateOrigin origin;
+  GateOrigin origin = local_origin();
   // The end of an operator's $QMAILQUEUE chain under qmail-smtpd: the gate believes this from qmaild alone.
   if (const auto qmaild = passwd_user(conf::user_qmaild); qmaild && qmaild->uid == getuid())
     origin.kind = Kind::mx;

@@ -28,11 +28,12 @@ struct SmtpReceived {
 std::string received_field(const SmtpReceived& received, std::int64_t seconds);  // with its final LF
 
 // A message that came through the gate (qmail-queue(8)):
-//   Received: (qmail PID invoked by uid N) id TRACE; 23 Nov 2026 10:00:00 -0000
-// `invoker` is "by uid 1000", "from network", "by alias" or "for bounce"; see the makers below.
+//   Received: (qmail PID invoked locally) id TRACE; 23 Nov 2026 10:00:00 -0000
+// `invoker` is "locally", "by uid 1000", "from network", "by alias" or "for bounce"; see the makers below.
 std::string received_field(std::int64_t pid, std::string_view invoker, std::string_view trace,
                            std::int64_t seconds);
 std::string invoked_by_uid(std::uint64_t uid);
+inline constexpr std::string_view invoked_locally = "locally";
 inline constexpr std::string_view invoked_from_network = "from network";
 inline constexpr std::string_view invoked_by_alias = "by alias";
 inline constexpr std::string_view invoked_for_bounce = "for bounce";

@@ -132,16 +132,21 @@ GateResult Gate::try_once(const std::string& path, Deadline deadline) {
   if (type == gate_format::result) return decode_result(payload);
   const std::optional<OriginFields> fields = decode_fields(payload);
   if (type != gate_format::admission || !fields) return code_only(QueueExit::gate_silent);
-  for (const auto& [name, value] : *fields) {
+  take_admission(*fields);
+  return GateResult();
+}
+
+void Gate::take_admission(const OriginFields& fields) {
+  for (const auto& [name, value] : fields) {
     if (name == "me") admission_.me = value;
     if (name == "defaulthost") admission_.defaulthost = value;
     if (name == "defaultdomain") admission_.defaultdomain = value;
     if (name == "plusdomain") admission_.plusdomain = value;
     if (name == "idhost") admission_.idhost = value;
     if (name == "sender") admission_.default_sender = value;
+    if (name == "ask") admission_.ask_with_script = value == "script";
     if (name == "databytes") admission_.databytes = number_of(value);
   }
-  return GateResult();
 }
 
 bool Gate::read_record(char& type, std::string& payload, Deadline deadline) {
@@ -217,8 +222,23 @@ void Gate::origin(const GateOrigin& origin) {
   add("protocol", origin.protocol);
   add("login", origin.login);
   add("script", origin.script);
+  add("server", origin.server);
   if (origin.databytes) add("databytes", std::to_string(*origin.databytes));
+  const bool ask = origin.asks_sender && admission_.ask_with_script &&
+                   !(origin.script.empty() && origin.server.empty());
+  if (ask) add("ask", "sender");
   put_record(gate_format::origin, encode_fields(fields));
+  if (!ask) return;
+  flush();
+  char type;
+  std::string payload;
+  if (broken_ || !read_record(type, payload, Deadline::in_seconds(send_seconds))) return;  // commit() tells
+  if (type == gate_format::result) {
+    broken_ = true;
+    early_ = decode_result(payload);
+  } else if (const auto answer = decode_fields(payload); answer && type == gate_format::admission) {
+    take_admission(*answer);
+  }
 }
 
 void Gate::message(std::string_view piece) {

@@ -34,6 +34,7 @@ std::string gate_path();  // conf::home + "/gate/s"
 struct Admission {
   std::string me, defaulthost, defaultdomain, plusdomain, idhost;
   std::string default_sender;   // this uid's address, "" when nobody knows him
+  bool ask_with_script = false;  // default_sender may be another for his script: ask with the origin
   std::uint64_t databytes = 0;  // 0: no limit
 };
 
@@ -49,7 +50,9 @@ struct GateOrigin {
   std::string local;                       // the server's own name: the Received field's "by"
   std::string protocol;                    // SMTP, ESMTP, UTF8SMTP, ...S, ...A: RFC 3848, RFC 6531
   std::string login;                       // SMTP AUTH
-  std::string script;                      // told by sendmail, never proved: SCRIPT_FILENAME
+  std::string script;                      // told by a local program, never proved: SCRIPT_FILENAME
+  std::string server;                      // the same: SERVER_NAME
+  bool asks_sender = false;                // with Admission::ask_with_script: wait for the script's default_sender
   std::optional<std::uint64_t> databytes;  // $DATABYTES, in the place of control/databytes; 0: no limit
 };
 
@@ -76,7 +79,8 @@ class Gate {
   GateResult connect(const std::string& path, Deadline patience);
   const Admission& admission() const { return admission_; }
 
-  // Calls in this order. Pieces may be of any size, message lines end with LF.
+  // Calls in this order. Pieces may be of any size, message lines end with LF. An origin that asks for the
+  // sender waits for the gate's answer, and admission() has it then.
   void origin(const GateOrigin& origin);
   void message(std::string_view piece);
   void end_message();
@@ -93,6 +97,7 @@ class Gate {
   int fd() const { return socket_.get(); }
 
  private:
+  void take_admission(const OriginFields& fields);
   void put_record(char type, std::string_view payload);
   void flush();
   void read_result_after_break();

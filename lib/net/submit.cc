@@ -11,6 +11,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/env.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "lib/base/queue_exit.h"
 #include "lib/store/control.h"
@@ -46,6 +47,14 @@ constexpr std::size_t read_size = 64U << 10;
 }
 
 }  // namespace
+
+GateOrigin local_origin() {
+  constexpr std::size_t path_limit = 400, name_limit = 255;  // bytes
+  GateOrigin origin;
+  origin.script = log_safe(env_or("SCRIPT_FILENAME", ""), path_limit);
+  origin.server = log_safe(env_or("SERVER_NAME", ""), name_limit);
+  return origin;
+}
 
 std::optional<std::string> queue_program() {
   auto program = env("QMAILQUEUE");

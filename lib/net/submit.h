@@ -61,6 +61,9 @@ class Submission {
 // Nothing for code 0; else throws PermError or TempError with the result's sentence.
 void check_queued(const GateResult& result);
 
+// What a local program tells of where a message comes from: a CGI's $SCRIPT_FILENAME and $SERVER_NAME.
+GateOrigin local_origin();
+
 // $QMAILQUEUE when it is set and not empty.
 std::optional<std::string> queue_program();
 

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 
 namespace hato {
@@ -58,8 +60,11 @@ void Cdb::damaged() const {
 void Cdb::check_tables() {
   unsigned char header[header_size];
   if (cdb_read(cdb_.get(), header, header_size, 0) < 0) damaged();
-  for (const unsigned char* p = header; p < header + header_size; p += 8)
+  records_end_ = size_;
+  for (const unsigned char* p = header; p < header + header_size; p += 8) {
     if (std::uint64_t{little_endian(p)} + std::uint64_t{little_endian(p + 4)} * 8 > size_) damaged();
+    records_end_ = std::min(records_end_, little_endian(p));
+  }
 }
 
 std::optional<std::string> Cdb::find(std::string_view key) {
@@ -78,6 +83,25 @@ std::optional<std::string> Cdb::find_next(std::string_view key) {
       0)
     damaged();
   return data;
+}
+
+void Cdb::for_each(const std::function<void(std::string_view, std::string_view)>& take) {
+  constexpr std::uint32_t head_size = 8;  // two lengths
+  std::string record;
+  for (std::uint64_t at = header_size; at < records_end_; at += record.size()) {
+    unsigned char head[head_size];
+    if (at + head_size > records_end_ || cdb_read(cdb_.get(), head, head_size, static_cast<uint32_t>(at)) < 0)
+      damaged();
+    at += head_size;
+    const std::uint64_t key = little_endian(head), data = little_endian(head + 4);
+    if (at + key + data > records_end_) damaged();
+    record.resize(static_cast<std::size_t>(key + data));
+    if (cdb_read(cdb_.get(), reinterpret_cast<unsigned char*>(record.data()), record.size(),
+                 static_cast<uint32_t>(at)) < 0)
+      damaged();
+    const std::string_view view = record;
+    take(view.substr(0, static_cast<std::size_t>(key)), view.substr(static_cast<std::size_t>(key)));
+  }
 }
 
 // libowfat's cdb_make forgets write errors; the op of ours remembers the first.

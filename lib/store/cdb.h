@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ class Cdb {
   // The data of the next record with the same key, after a find (or find_next) that returned one.
   std::optional<std::string> find_next(std::string_view key);
   bool contains(std::string_view key) { return find(key).has_value(); }
+  // Every record in the file's order; the views are valid during the call.
+  void for_each(const std::function<void(std::string_view key, std::string_view data)>& take);
 
  private:
   struct Free {
@@ -39,6 +42,7 @@ class Cdb {
   Fd fd_;
   std::string path_;
   std::uint32_t size_ = 0;
+  std::uint32_t records_end_ = 0;  // where the first table begins
   std::unique_ptr<cdb, Free> cdb_;
 };
 

@@ -51,8 +51,14 @@ TEST_CASE("log lines are qmail-log(5)'s", "[activity_log]") {
   header.trace = "0123456789abc";
   const QueueId id(1795430495014374);
   CHECK(logged([&](ActivityLog& l) { l.new_message(id); }) == "new msg 1795430495014374\n");
-  CHECK(logged([&](ActivityLog& l) { l.info(id, header, "a@b c"); }) ==
+  QueuedEnvelope envelope;
+  envelope.sender = "a@b c";
+  CHECK(logged([&](ActivityLog& l) { l.info(id, header, envelope); }) ==
         "info msg 1795430495014374: bytes 102 from <a@b_c> qp 42 uid 1001 0123456789abc\n");
+  envelope.origin = {{"ip", "192.0.2.1"}, {"script", "/home/abc/my form.cgi"}};
+  CHECK(logged([&](ActivityLog& l) { l.info(id, header, envelope); }) ==
+        "info msg 1795430495014374: bytes 102 from <a@b_c> qp 42 uid 1001 script /home/abc/my_form.cgi "
+        "0123456789abc\n");
   CHECK(logged([&](ActivityLog& l) { l.starting(7, id, Channel::remote, "x@y"); }) ==
         "starting delivery 7: msg 1795430495014374 to remote x@y\n");
   CHECK(logged([&](ActivityLog& l) { l.success(7, "did 0+0+1\n"); }) == "delivery 7: success: did_0+0+1/\n");
