@@ -74,6 +74,11 @@ sh admin/rows.sh | while read -r type path owner group mode source; do
     [ -p "$to" ] || mkfifo "$to" 2>/dev/null || [ -p "$to" ]
     own "$to" "$owner" "$group" "$mode"
     ;;
+  l)
+    ln -sfn "$source" "$(dirname "$to")/.new.$$.${to##*/}"
+    mv -fT "$(dirname "$to")/.new.$$.${to##*/}" "$to"
+    [ $privileged = no ] || chown -h "$owner:$group" "$to"
+    ;;
   x | t)
     new=$(dirname "$to")/.new.$$.${to##*/}
     if [ "$type" = x ]; then

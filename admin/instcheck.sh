@@ -10,11 +10,15 @@ sh admin/rows.sh >"$rows"
 owner=$(sed -n 4p conf-users)
 
 differences() {
-  while read -r type path user group mode _; do
+  while read -r type path user group mode target; do
     at=$home/$path
     [ "$path" != . ] || at=$home
     case $type in
     d) [ -d "$at" ] && [ ! -L "$at" ] || { echo "$at: missing, or not a directory"; continue; } ;;
+    l)
+      [ "$(readlink "$at" || :)" = "$target" ] || echo "$at: should be a link to $target"
+      continue
+      ;;
     n) [ -p "$at" ] || { echo "$at: missing, or not a FIFO"; continue; } ;;
     *) [ -f "$at" ] && [ ! -L "$at" ] || { echo "$at: missing, or not a file"; continue; } ;;
     esac
@@ -25,7 +29,7 @@ differences() {
   # Programs and pages that nobody knows; subdirectories of the queue that nobody reads.
   find "$home/bin" "$home/man" "$home/queue" "$home/queue/lock" "$home/queue/mess" "$home/queue/state" \
     -mindepth 1 -maxdepth 1 2>/dev/null | sort -u | while read -r at; do
-    grep -q "^[dfnxt] ${at#"$home"/} " "$rows" || echo "$at: is not a part of hato"
+    grep -q "^[dflnxt] ${at#"$home"/} " "$rows" || echo "$at: is not a part of hato"
   done
   find "$home/man" -mindepth 2 2>/dev/null | while read -r at; do
     grep -q "^t ${at#"$home"/} " "$rows" || echo "$at: is not a part of hato"

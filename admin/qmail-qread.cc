@@ -17,7 +17,7 @@ using namespace hato;
 namespace {
 
 struct RecipientView {
-  std::string address;     // as in the envelope
+  std::string address;  // as in the envelope
   Route route;
   std::string parameters;  // of ESMTP: NOTIFY, ORCPT
   char fate = 'T';         // T to do, D delivered, F failed
@@ -63,21 +63,25 @@ std::string as_text(const MessageView& view) {
   return text;
 }
 
+std::string when_said(const char* name, const std::string& value) {
+  return value.empty() ? "" : std::string(",\"") + name + "\":" + json_string(value);
+}
+
 std::string as_json(const MessageView& view) {
   std::string json =
       "{\"id\":\"" + view.id.text() + "\",\"birth\":" + std::to_string(view.id.value() / 1000000) +
       ",\"bytes\":" + std::to_string(view.header.message_bytes()) + ",\"state\":\"" +
       (view.fresh ? "new" : "deferred") + "\",\"kind\":" + json_string(kind_name(view.header.kind)) +
       ",\"trace\":" + json_string(view.header.trace) + ",\"uid\":" + std::to_string(view.header.uid) +
-      (view.script.empty() ? "" : ",\"script\":" + json_string(view.script)) +
-      ",\"sender\":" + json_string(view.sender) + ",\"parameters\":" + json_string(view.parameters) + ",\"bouncing\":" + (view.bouncing ? "true" : "false") +
+      when_said("script", view.script) + ",\"sender\":" + json_string(view.sender) +
+      when_said("parameters", view.parameters) + ",\"bouncing\":" + (view.bouncing ? "true" : "false") +
       ",\"recipients\":[";
   const char* comma = "";
   for (const RecipientView& recipient : view.recipients) {
     const char* fate = recipient.fate == 'T' ? "pending" : recipient.fate == 'D' ? "delivered" : "failed";
     json += std::string(comma) + "{\"address\":" + json_string(recipient.address) + ",\"channel\":\"" +
-            channel_name(recipient.route.channel) + "\",\"state\":\"" + fate +
-            "\",\"parameters\":" + json_string(recipient.parameters);
+            channel_name(recipient.route.channel) + "\",\"state\":\"" + fate + "\"" +
+            when_said("parameters", recipient.parameters);
     if (recipient.fate == 'F') json += ",\"text\":" + json_string(recipient.text);
     json += "}";
     comma = ",";
@@ -111,8 +115,8 @@ int body(int argc, char** argv) {
       const OpenResult result = open_listed(queue, listed, message, why);
       if (result == OpenResult::damaged) out.put(trouble(listed.id, why, json));
       if (result != OpenResult::ok) continue;  // missing: delivered in the meantime
-      MessageView view{listed.id, listed.fresh, message.header, message.envelope.sender,
-                       message.envelope.params, "", {}};
+      MessageView view{
+          listed.id, listed.fresh, message.header, message.envelope.sender, message.envelope.params, "", {}};
       for (const auto& [name, value] : message.envelope.origin)
         if (name == "script") view.script = value;
       for (const auto& recipient : message.envelope.recipients)

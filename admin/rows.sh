@@ -7,6 +7,7 @@
 #   n PATH OWNER GROUP MODE           a FIFO made when it is missing
 #   x PATH OWNER GROUP MODE NAME      a program, NAME in the folder that the programs were linked into
 #   t PATH OWNER GROUP MODE SOURCE    a text: a script, in which @HOME@ stands for home, or a man page
+#   l PATH OWNER GROUP MODE TARGET    a symbolic link
 set -eu
 owner=$(sed -n 4p conf-users)
 awk '
@@ -21,6 +22,7 @@ awk '
     for (n = 0; n < split_count; n++) { path = $2; sub(/SPLIT/, n, path); print $1, path, u($3), g($4), $5 }
   }
   $1 == "p" && !system("test -f " $3 "/" $2 ".cc") { print "x bin/" $2, u("root"), "root", $5, $2 }
+  $1 == "l" { print "l bin/" $2, u("root"), "root", "0777", $3 }
   $1 == "s" && !system("test -f " $3 "/" $2 ".sh") { print "t bin/" $2, u("root"), "root", $5, $3 "/" $2 ".sh" }
   BEGIN {
     split("alias qmaild qmaill root qmailp qmailq qmailr qmails qmailt qmailk qmaila qmailg qmailv qmailc", qmail_user, " ")

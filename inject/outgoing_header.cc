@@ -109,8 +109,8 @@ class HeaderMaker {
       if (const auto addresses = parse_address_list(field.body)) {
         collect(known, *addresses);
         for (const HeaderAddress& address : *addresses)
-          made_.utf8_address |= !removed && !address.domain.empty() && !is_ascii(address.local) &&
-                                is_utf8(address.local);
+          made_.utf8_address |=
+              !removed && !address.domain.empty() && !is_ascii(address.local) && is_utf8(address.local);
         body = rewrite_address_list(field.body, *addresses, [this](const HeaderAddress& address) {
           return qualified(address.local, address.domain, rules_.defaults);
         });

@@ -65,8 +65,8 @@ constexpr Known known_options[] = {
 };
 
 // Exim's -oX that have a word of their own behind them, where sendmail 8 has the value attached.
-constexpr std::string_view old_options_with_word[] = {"A",  "Ma", "Maa", "Mai", "Mas", "Mi", "Mm",
-                                                      "Mr", "Ms", "Mt",  "P",   "X"};
+constexpr std::string_view old_options_with_word[] = {"A",  "Ma", "Maa", "Mai", "Mas", "Mi",
+                                                      "Mm", "Mr", "Ms",  "Mt",  "P",   "X"};
 
 const Known* find_known(char letter) {
   for (const Known& known : known_options)

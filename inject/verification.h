@@ -9,8 +9,8 @@
 namespace hato {
 
 // "joe@example.jp... deliverable: mailer local, user joe\n" or
-// "a@b.org... deliverable: mailer remote, host b.org, user a@b.org\n", sendmail's form. That a local user exists
-// is not looked up: his address is a secret of his dot-files.
+// "a@b.org... deliverable: mailer remote, host b.org, user a@b.org\n", sendmail's form. That a local user
+// exists is not looked up: his address is a secret of his dot-files.
 std::string verified_line(const Router& router, std::string_view address);
 
 }  // namespace hato

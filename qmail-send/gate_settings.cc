@@ -83,8 +83,8 @@ void read_content(const Control& control, GateSettings& settings) {
   }
 }
 
-// The address of a customer is the local part that users/assign has for his uid; of everybody else his name in
-// /etc/passwd; both at the default host.
+// The address of a customer is the local part that users/assign has for his uid; of everybody else his name
+// in /etc/passwd; both at the default host.
 void read_senders(const Control& control, GateSettings& settings) {
   SenderAddresses& senders = settings.senders;
   senders.host = settings.admission.defaulthost;

@@ -27,7 +27,7 @@ struct GateSettings {
   std::map<Kind, std::vector<std::string>> content;  // control/content: sockets, in order
   uid_t qmaild = 0, qmails = 0, alias = 0;
   std::set<uid_t> claimers;  // control/gateclaim: uids besides qmaild that may claim mx and submission
-  SenderAddresses senders;  // default envelope senders of local uids
+  SenderAddresses senders;   // default envelope senders of local uids
   bool show_uid = false, show_script = false;  // control/showorigin: in the message, too
   bool may_claim_network(uid_t uid) const { return uid == qmaild || claimers.contains(uid); }
   unsigned pool(Kind kind) const;

@@ -170,7 +170,8 @@ class Transaction {
     }
     check_claims();
     if (asks_sender)
-      send_admission({{"sender", settings_.senders.address(peer_.uid, told_of("script"), told_of("server"))}});
+      send_admission(
+          {{"sender", settings_.senders.address(peer_.uid, told_of("script"), told_of("server"))}});
     begin_message();
   }
 

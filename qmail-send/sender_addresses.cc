@@ -30,8 +30,9 @@ std::string_view plain_path(std::string_view path) {
 
 template <typename Table>
 const std::string* look_up(const Table& table, std::string_view word) {
-  const auto found = std::lower_bound(table.begin(), table.end(), word,
-                                      [](const auto& entry, std::string_view key) { return entry.first < key; });
+  const auto found =
+      std::lower_bound(table.begin(), table.end(), word,
+                       [](const auto& entry, std::string_view key) { return entry.first < key; });
   return found != table.end() && found->first == word ? &found->second : nullptr;
 }
 
@@ -39,7 +40,9 @@ const std::string* look_up(const Table& table, std::string_view word) {
 
 CgiSenders::CgiSenders(const std::vector<std::string>& lines, const std::string& where) {
   for (const std::string& line : lines) {
-    const auto wrong = [&](const std::string& what) { throw TempError(where + ": \"" + line + "\" " + what); };
+    const auto wrong = [&](const std::string& what) {
+      throw TempError(where + ": \"" + line + "\" " + what);
+    };
     const std::size_t end = std::min(line.find_first_of(blanks), line.size());
     std::string word = line.substr(0, end);
     const std::size_t begin = std::min(line.find_first_not_of(blanks, end), line.size());

@@ -63,9 +63,9 @@ class UidNames {
 
 struct SenderAddresses {
   CgiSenders cgi;
-  UidNames assigned;    // of users/cdb: a simple assignment, best one of the mailbox itself
-  UidNames passwd;      // of /etc/passwd
-  std::string host;     // complete: the default host
+  UidNames assigned;  // of users/cdb: a simple assignment, best one of the mailbox itself
+  UidNames passwd;    // of /etc/passwd
+  std::string host;   // complete: the default host
   std::string nobody() const { return "anonymous@" + host; }  // qmail-inject(8)
 
   // May the address depend on the script that the sender tells of?

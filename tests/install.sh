@@ -42,6 +42,8 @@ chmod 755 "$here/control"
 chown qmaild "$here/control/me"
 fact "instcheck sees a wrong owner" says "belongs to qmaild" check_in "$here"
 chown root "$here/control/me"
+ln -sfn forward "$here/bin/mailq"
+fact "instcheck sees a link that leads elsewhere" says "bin/mailq: should be a link" check_in "$here"
 rmdir "$here/queue/bad"
 fact "instcheck sees what is missing" says "queue/bad: missing" check_in "$here"
 : >"$here/bin/stranger"
@@ -105,6 +107,8 @@ fi
 
 fact "sendmail's links" says "usr/lib/sendmail ->" env DESTDIR="$room/root" sh admin/install-sendmail.sh "$here"
 fact "are made on request" test "$(readlink "$room/root/usr/sbin/sendmail")" = "$here/bin/sendmail"
+fact "mailq's, too" test "$(readlink "$room/root/usr/bin/mailq")" = "$here/bin/mailq"
+fact "newaliases', too" test "$(readlink "$room/root/usr/bin/newaliases")" = "$here/bin/newaliases"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

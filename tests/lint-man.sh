@@ -7,6 +7,9 @@ for program in $(awk '$1 == "p" || $1 == "s" { print $2 }' admin/hier); do
   [ -f "$folder/$program.cc" ] || [ -f "$folder/$program.sh" ] || { echo "$program: has no source"; bad=1; continue; }
   ls man/"$program".[1-8] >/dev/null 2>&1 || { echo "$program: has no manual page"; bad=1; }
 done
+for link in $(awk '$1 == "l" { print $2 }' admin/hier); do
+  ls man/"$link".[1-8] >/dev/null 2>&1 || { echo "$link: has no manual page"; bad=1; }
+done
 for page in man/*.[1-8]; do
   [ -f "$page" ] || continue
   # Debian's mandoc asks for OpenBSD's names of authors and operating systems; those are not warnings about the text.

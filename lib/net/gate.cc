@@ -224,8 +224,8 @@ void Gate::origin(const GateOrigin& origin) {
   add("script", origin.script);
   add("server", origin.server);
   if (origin.databytes) add("databytes", std::to_string(*origin.databytes));
-  const bool ask = origin.asks_sender && admission_.ask_with_script &&
-                   !(origin.script.empty() && origin.server.empty());
+  const bool ask =
+      origin.asks_sender && admission_.ask_with_script && !(origin.script.empty() && origin.server.empty());
   if (ask) add("ask", "sender");
   put_record(gate_format::origin, encode_fields(fields));
   if (!ask) return;

@@ -33,26 +33,26 @@ std::string gate_path();  // conf::home + "/gate/s"
 // with qmail's fallbacks done, so that a sender in a chroot needs no control file.
 struct Admission {
   std::string me, defaulthost, defaultdomain, plusdomain, idhost;
-  std::string default_sender;   // this uid's address, "" when nobody knows him
+  std::string default_sender;    // this uid's address, "" when nobody knows him
   bool ask_with_script = false;  // default_sender may be another for his script: ask with the origin
-  std::uint64_t databytes = 0;  // 0: no limit
+  std::uint64_t databytes = 0;   // 0: no limit
 };
 
 // What a sender says of the message's origin. Only qmaild (and uids of control/gateclaim) is believed for mx
 // and submission and what belongs to them, only qmails for bounce.
 struct GateOrigin {
   Kind kind = Kind::local;
-  std::string trace;                       // lib/base/trace.h; empty: the gate makes one
-  std::string ip;                          // TCPREMOTEIP; "1.2.3.4" or "2001:db8::1"
-  std::string host;                        // TCPREMOTEHOST, "" unknown
-  std::string helo;                        // "" when it is the same as host
-  std::string info;                        // TCPREMOTEINFO
-  std::string local;                       // the server's own name: the Received field's "by"
-  std::string protocol;                    // SMTP, ESMTP, UTF8SMTP, ...S, ...A: RFC 3848, RFC 6531
-  std::string login;                       // SMTP AUTH
-  std::string script;                      // told by a local program, never proved: SCRIPT_FILENAME
-  std::string server;                      // the same: SERVER_NAME
-  bool asks_sender = false;                // with Admission::ask_with_script: wait for the script's default_sender
+  std::string trace;         // lib/base/trace.h; empty: the gate makes one
+  std::string ip;            // TCPREMOTEIP; "1.2.3.4" or "2001:db8::1"
+  std::string host;          // TCPREMOTEHOST, "" unknown
+  std::string helo;          // "" when it is the same as host
+  std::string info;          // TCPREMOTEINFO
+  std::string local;         // the server's own name: the Received field's "by"
+  std::string protocol;      // SMTP, ESMTP, UTF8SMTP, ...S, ...A: RFC 3848, RFC 6531
+  std::string login;         // SMTP AUTH
+  std::string script;        // told by a local program, never proved: SCRIPT_FILENAME
+  std::string server;        // the same: SERVER_NAME
+  bool asks_sender = false;  // with Admission::ask_with_script: wait for the script's default_sender
   std::optional<std::uint64_t> databytes;  // $DATABYTES, in the place of control/databytes; 0: no limit
 };
 

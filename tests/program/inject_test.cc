@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #endif
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -160,6 +161,153 @@ TEST_CASE("without USER and the like an unknown uid is anonymous (qmail-inject(8
   CHECK(sent(gate, "qmail-inject", {"a@b.org"}, "\n",
              {{"LOGNAME", "l"}, {"QMAILSUSER", "s"}, {"MAILHOST", "h.org"}})
             .envelope.sender == "s@h.org");
+}
+
+TEST_CASE("the caller's address by his uid: users/assign, then control/cgisenders (qmail-queued(8))") {
+  const std::string users = std::string(conf::home) + "/users/";
+  const ScratchDirectory scratch;
+  const auto assign = [&](const std::string& text) {
+    const Fd fd = open_file(users + "assign", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    write_all(fd.get(), text + ".\n", "assign");
+    REQUIRE(run({{installed("qmail-newu")}}).code == 0);
+  };
+  constexpr uid_t web = 54322;
+  const auto sender = [&](const RunningGate& gate, uid_t uid, const Environment& environment,
+                          Words words = {}) {
+    gate.empty();
+    words.insert(words.begin(), installed("sendmail"));
+    words.push_back("a@b.org");
+    Start how{words, environment};
+    how.uid = how.gid = uid;
+    const Outcome outcome = run(how, "\n");
+    CAPTURE(outcome.err);
+    CHECK(outcome.code == 0);
+    REQUIRE(gate.queued().size() == 1);
+    return gate.queued()[0];
+  };
+  assign(
+      "=info:abc:54321:54321:/home/abc:-:info:\n=abc:abc:54321:54321:/home/abc:::\n+abc-:abc:54321:54321:/"
+      "home/abc:-::\n");
+  {
+    const RunningGate gate(
+        {{"defaulthost", "pobox\n"},
+         {"defaultdomain", "example.jp\n"},
+         {"cgisenders", "54322 web@x.org\n/home/abc abc@y.org\nshop.example.jp shop@y.org\n"}});
+    CHECK(sender(gate, customer, {}).envelope.sender == "abc@pobox.example.jp");
+    CHECK(field(sender(gate, customer, {}).body, "From") == "abc@pobox.example.jp");
+    CHECK(sender(gate, customer, {{"USER", "joe"}}).envelope.sender == "joe@pobox.example.jp");
+    CHECK(sender(gate, customer, {{"SCRIPT_FILENAME", "/home/xyz/x.cgi"}}).envelope.sender ==
+          "abc@pobox.example.jp");
+    CHECK(sender(gate, web, {}).envelope.sender == "web@x.org");
+    const Queued mail = sender(gate, web, {{"SCRIPT_FILENAME", "/home/abc/my form.cgi"}});
+    CHECK(mail.envelope.sender == "abc@y.org");
+    CHECK(field(mail.body, "From") == "abc@y.org");
+    const OriginFields told = {{"script", "/home/abc/my form.cgi"}};
+    CHECK(mail.envelope.origin == told);
+    CHECK(mail.header.uid == web);
+    // What the gate knows of the origin is not for the recipients.
+    CHECK(mail.text.find("54322") == std::string::npos);
+    CHECK(mail.text.find("form.cgi") == std::string::npos);
+    CHECK(sender(gate, web, {{"SERVER_NAME", "Shop.example.jp"}}).envelope.sender == "shop@y.org");
+    CHECK(sender(gate, web, {{"SERVER_NAME", "other.example.jp"}}).envelope.sender == "web@x.org");
+    CHECK(sender(gate, web, {{"SCRIPT_FILENAME", "/home/abc/x"}}, {"-f", "f@x.org"}).envelope.sender ==
+          "f@x.org");
+    CHECK(sender(gate, web, {{"SCRIPT_FILENAME", "/home/abc/x\nFrom: z"}}).envelope.sender == "abc@y.org");
+    CHECK(gate.log().find("nobody knows") == std::string::npos);
+    // A uid that nothing knows, as in qmail; and the log says so.
+    CHECK(sender(gate, 54323, {}, {"-f", "f@x.org"}).envelope.sender == "f@x.org");
+    CHECK(gate.log().find("nobody knows") == std::string::npos);
+    CHECK(sender(gate, 54323, {{"SERVER_NAME", "other.example.jp"}}).envelope.sender ==
+          "anonymous@pobox.example.jp");
+    CHECK(eventually([&] {
+      return gate.log().find(": nobody knows this uid: the sender is anonymous@pobox.example.jp") !=
+             std::string::npos;
+    }));
+  }
+  {
+    RunningGate gate({{"showorigin", "uid\nscript\n"}, {"cgisenders", "54322 web@x.org\n"}});
+    const Queued mail = sender(gate, web, {{"SCRIPT_FILENAME", "/home/abc/my form.cgi"}});
+    CHECK(mail.text.find(" invoked by uid 54322) id ") != std::string::npos);
+    CHECK(field(mail.text, "X-Originating-Script") == "/home/abc/my?form.cgi");
+    // A new users/cdb is read by itself.
+    assign("=web:web:54322:54322:/srv/www:::\n");
+    gate.configure("cgisenders", "");
+    CHECK(sender(gate, web, {}).envelope.sender == "web@test.example");
+    // A broken one stops nobody.
+    const Fd fd = open_file(users + "cdb", O_WRONLY | O_TRUNC);
+    gate.configure("cgisenders", "54322 web@x.org\n");
+    CHECK(sender(gate, web, {}).envelope.sender == "web@x.org");
+    CHECK(gate.log().find("users/cdb: damaged cdb") != std::string::npos);
+    // A table that makes no sense keeps the old one.
+    set_control("cgisenders", "54322\n");
+    gate.process().signal(SIGHUP);
+    CHECK(eventually([&] { return gate.log().find("has not two words") != std::string::npos; }));
+    CHECK(sender(gate, web, {}).envelope.sender == "web@x.org");
+  }
+  unlink((users + "assign").c_str());
+  unlink((users + "cdb").c_str());
+}
+
+TEST_CASE("sendmail -N, -R, -V, -B: what the sender asks for is in the queue (RFC 3461)") {
+  const RunningGate gate;
+  Queued mail = sent(gate, "sendmail",
+                     {"-N", "failure,delay", "-R", "hdrs", "-V", "a b+c", "-B", "8BITMIME", "-fs@x.org",
+                      "a b@c.org", "鳩@例え.jp"},
+                     "\n");
+  CHECK(mail.envelope.params == "BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+20b+2Bc");
+  REQUIRE(mail.envelope.recipients.size() == 3);
+  CHECK(mail.envelope.recipients[0].address == "a@test.example");
+  CHECK(mail.envelope.recipients[0].params == "NOTIFY=FAILURE,DELAY ORCPT=rfc822;a@test.example");
+  CHECK(mail.envelope.recipients[2].params ==
+        "NOTIFY=FAILURE,DELAY ORCPT=utf-8;\\x{9CE9}@\\x{4F8B}\\x{3048}.jp");
+  mail = sent(gate, "sendmail", {"-Nnever", "\"a b\"@c.org"}, "\n");
+  CHECK(mail.recipients() == Words{"a b@c.org"});
+  CHECK(mail.envelope.recipients[0].params == "NOTIFY=NEVER ORCPT=rfc822;\"a+20b\"@c.org");
+  CHECK(mail.envelope.params.empty());
+  mail = sent(gate, "sendmail", {"-t"}, "To: 鳩 <a@b.org>, x@例え.jp\nSubject: 鳩\n\n鳩\n");
+  CHECK(mail.envelope.params.empty());  // nothing that could not go without
+  CHECK(mail.envelope.recipients[1].params.empty());
+  mail = sent(gate, "sendmail", {"-t"}, "To: 鳩@b.org\n\n");
+  CHECK(mail.envelope.params == "SMTPUTF8");
+  mail = sent(gate, "sendmail", {"a@b.org"}, "From: 鳩@x.org\n\n");
+  CHECK(mail.envelope.params == "SMTPUTF8");
+}
+
+TEST_CASE("sendmail -bv says where mail would go and sends nothing") {
+  const RunningGate gate({{"locals", "local.example\n"}, {"virtualdomains", "v.example:joe\n"}});
+  const Outcome outcome =
+      start("sendmail", {"-bv", "fred@local.example", "x@v.example,a@b.org", "fred@local.example"}, "");
+  CHECK(outcome.code == 0);
+  CHECK(outcome.out ==
+        "fred@local.example... deliverable: mailer local, user fred\n"
+        "x@v.example... deliverable: mailer local, user joe-x\n"
+        "a@b.org... deliverable: mailer remote, host b.org, user a@b.org\n");
+  CHECK(start("sendmail", {"-bv", "-t"}, "To: a@b.org\n\n").out ==
+        "a@b.org... deliverable: mailer remote, host b.org, user a@b.org\n");
+  CHECK(start("sendmail", {"-bv"}, "").code == 100);
+  CHECK(gate.queued().empty());
+}
+
+TEST_CASE("what there is nothing to do for exits 0 in silence (sendmail(8))") {
+  for (const Words& words :
+       {Words{"-bi"}, Words{"-I"}, Words{"-q"}, Words{"-q30m"}, Words{"-qRexample.jp"}}) {
+    const Outcome outcome = start("sendmail", words, "");
+    CAPTURE(words, outcome.err);
+    CHECK(outcome.code == 0);
+    CHECK((outcome.out + outcome.err).empty());
+  }
+  CHECK(start("newaliases", {}, "").code == 0);
+}
+
+TEST_CASE("no line end gets in by the environment") {
+  const RunningGate gate;
+  for (const char* name :
+       {"QMAILNAME", "NAME", "QMAILUSER", "USER", "QMAILHOST", "MAILHOST", "QMAILSUSER", "QMAILSHOST"}) {
+    const Outcome outcome = start("sendmail", {"a@b.org"}, "\n", {{name, "a\nBcc: x@y.org"}});
+    CAPTURE(name, outcome.err);
+    CHECK(outcome.code == 100);
+  }
+  CHECK(gate.queued().empty());
 }
 
 TEST_CASE("qmail-inject's options (qmail-inject(8))") {

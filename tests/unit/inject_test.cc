@@ -269,6 +269,32 @@ TEST_CASE("options as getopt(3) reads them") {
   CHECK(joined(options.operands()) == "-a");
 }
 
+TEST_CASE("sendmail's DSN and body options (RFC 3461)") {
+  const SendmailCommand command =
+      parse_sendmail("sendmail", {"-N", "Failure,delay", "-Rhdrs", "-V", "QQ 1", "-B8bitmime", "a"});
+  CHECK(command.notify.said);
+  CHECK((command.notify.failure && command.notify.delay && !command.notify.success));
+  CHECK(command.dsn.ret == DsnReturn::headers);
+  CHECK(command.dsn.envid == "QQ 1");
+  CHECK(command.body == "8BITMIME");
+  CHECK(parse_sendmail("sendmail", {"-Nnever", "a"}).notify.never());
+  CHECK(parse_sendmail("sendmail", {"-R", "FULL", "a"}).dsn.ret == DsnReturn::full);
+  const SendmailCommand plain = parse_sendmail("sendmail", {"a"});
+  CHECK_FALSE(plain.notify.said);
+  CHECK(plain.dsn == MessageDsn());
+  CHECK(plain.body.empty());
+}
+
+TEST_CASE("which headers need SMTPUTF8 (RFC 6531)") {
+  CHECK(make_header("To: 鳩@b.org\n", plain_rules()).utf8_address);
+  CHECK(make_header("From: X <鳩@b.org>\nTo: a@b.org\n", plain_rules()).utf8_address);
+  for (const char* header : {"To: 鳩 <a@b.org>\nSubject: 鳩\n", "To: a@例え.jp\n", "Bcc: 鳩@b.org\n",
+                             "From: 鳩 a@b.org\n", "To: \x8e\x8e@b.org\n"}) {
+    INFO(header);
+    CHECK_FALSE(make_header(header, plain_rules()).utf8_address);
+  }
+}
+
 TEST_CASE("sendmail's command lines") {
   struct Row {
     std::vector<std::string> words;
@@ -302,6 +328,15 @@ TEST_CASE("sendmail's command lines") {
       {{"-d0.1", "-x", "a"}, false, nullptr, "a", "attached values"},
       {{"Joe <a@b.org>", "-t"}, true, nullptr, "a@b.org", "a name with it"},
       {{"-"}, false, nullptr, "-", "a word"},
+      {{"-oMr", "spam-scanned", "-oMs", "h.org", "a"}, false, nullptr, "a", "Exim: a word of its own"},
+      {{"-oMrUUCP", "-oMsh.org", "a"}, false, nullptr, "a", "rmail for sendmail 8: attached"},
+      {{"-oA", "/etc/aliases", "-o", "i", "a"}, false, nullptr, "a", "old options"},
+      {{"-tls-on-connect", "-dropcr", "-oitrue", "a"}, false, nullptr, "a", "Exim's long ones"},
+      {{"a@b.org", "", " "}, false, nullptr, "a@b.org", "a script's empty variables"},
+      {{"-f", "a@b.org (Joe)", "c"}, false, "a@b.org", "c", "a comment with it"},
+      {{"-f", "\"a b\"@c.org", "c"}, false, "a b@c.org", "c", "quoted"},
+      {{"-fa@b.org", "-fc@d.org", "e"}, false, "c@d.org", "e", "the last counts"},
+      {{"-I", "-bm", "a"}, false, nullptr, "a", "the last mode counts"},
   };
   for (const Row& row : rows) {
     INFO(joined(row.words) << ": " << row.source);
@@ -318,9 +353,35 @@ TEST_CASE("sendmail's command lines") {
   CHECK(parse_sendmail("newaliases", {}).mode == SendmailMode::nothing);
   CHECK(parse_sendmail("sendmail", {"-bi"}).mode == SendmailMode::nothing);
   CHECK(parse_sendmail("sendmail", {"-q30m"}).mode == SendmailMode::nothing);
+  CHECK(parse_sendmail("mailq", {"-q30m"}).mode == SendmailMode::queue);
+  CHECK(parse_sendmail("newaliases", {"-v"}).mode == SendmailMode::nothing);
+  CHECK(parse_sendmail("sendmail", {"-bv", "a"}).mode == SendmailMode::verify);
+  CHECK(parse_sendmail("sendmail", {"-q"}).mode == SendmailMode::nothing);
   CHECK(parse_sendmail("sendmail", {"-F", "Joe X", "a"}).name == "Joe X");
-  for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{
-           {"-bd"}, {"-bt"}, {"-b", ""}, {"-k"}, {"-f"}, {"-F", "a\nBcc: x@y.org"}, {"-tZ"}}) {
+  CHECK_FALSE(parse_sendmail("sendmail", {"-F", "", "a"}).name);
+  for (const std::vector<std::string>& bad :
+       std::vector<std::vector<std::string>>{{"-bd"},
+                                             {"-bl"},
+                                             {"-bt"},
+                                             {"-bS"},
+                                             {"-be"},
+                                             {"-bP"},
+                                             {"-b", ""},
+                                             {"-k"},
+                                             {"-f"},
+                                             {"-F", "a\nBcc: x@y.org"},
+                                             {"-tZ"},
+                                             {"-M", "1aBcDe-000000-00"},
+                                             {"-Mrm", "1aBcDe-000000-00"},
+                                             {"-Qspam"},
+                                             {"-S", "joe"},
+                                             {"-N", "sometimes"},
+                                             {"-N", "never,delay"},
+                                             {"-R", "half"},
+                                             {"-V", "a\nb"},
+                                             {"-V", std::string(101, 'v')},
+                                             {"-B", "BINARYMIME"},
+                                             {"-f", "a\r\nRCPT TO:<x@y>@b.org"}}) {
     INFO(joined(bad));
     CHECK_THROWS_AS(parse_sendmail("sendmail", bad), PermError);
   }
