@@ -8,6 +8,7 @@
 #include "lib/base/clock.h"
 #include "lib/mail/address.h"
 #include "lib/mail/domain.h"
+#include "lib/mail/dsn.h"
 #include "lib/net/tcp.h"
 
 namespace hato {
@@ -21,7 +22,7 @@ bool is_ascii(std::string_view text) {
   return !needs_smtputf8(text);
 }
 
-// The form for MAIL and RCPT. Where the server has no SMTPUTF8 a domain in UTF-8 is written with A-labels.
+// The form for MAIL and RCPT. Without SMTPUTF8 a domain in UTF-8 is written with A-labels.
 std::string smtp_address(const std::string& raw, bool smtputf8) {
   if (smtputf8 || is_ascii(raw)) return quote_address(raw);
   const std::optional<std::string> domain = to_ascii_domain(domain_part(raw));
@@ -34,20 +35,40 @@ struct AddressedEnvelope {
   std::string unsendable;  // an address that this server cannot take
 };
 
-AddressedEnvelope address(const Envelope& envelope, bool offered) {
+// SMTPUTF8 is asked of the server only when it must be: the message came with it, or a local part needs it. A
+// domain alone goes by A-labels, which every server on the way understands.
+AddressedEnvelope address(const RemoteEnvelope& envelope, bool offered) {
   AddressedEnvelope result;
   SmtpEnvelope& smtp = result.envelope;
-  smtp.smtputf8 = envelope.smtputf8 || !is_ascii(envelope.sender);
+  smtp.smtputf8 = envelope.smtputf8 || !is_ascii(local_part(envelope.sender));
   for (const std::string& recipient : envelope.recipients)
-    if (!is_ascii(recipient)) smtp.smtputf8 = true;
+    if (!is_ascii(local_part(recipient))) smtp.smtputf8 = true;
   const auto write = [&](const std::string& raw) {
-    std::string text = smtp_address(raw, offered);
+    std::string text = smtp_address(raw, offered && smtp.smtputf8);
     if (!offered && !is_ascii(text)) result.unsendable = raw;
     return text;
   };
   smtp.mail_from = write(envelope.sender);
-  for (const std::string& recipient : envelope.recipients) smtp.rcpt_to.push_back(write(recipient));
+  smtp.dsn = envelope.dsn;
+  for (const std::string& recipient : envelope.recipients)
+    smtp.rcpt_to.push_back({write(recipient), envelope.recipient_dsn});
   return result;
+}
+
+// A failure that is the other host's, or of the way there; not one of this host's own.
+bool is_hosts_failure(int error) {
+  switch (error) {
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case EPROTO:
+    case ENOPROTOOPT:
+      return true;
+    default:
+      return false;
+  }
 }
 
 bool said_goodbye(const SmtpTransaction& transaction) {
@@ -62,7 +83,7 @@ bool is_sendable(std::string_view address) {
 
 }  // namespace
 
-std::optional<std::string> unsendable_address(const Envelope& envelope) {
+std::optional<std::string> unsendable_address(const RemoteEnvelope& envelope) {
   if (!is_sendable(envelope.sender)) return envelope.sender;
   for (const std::string& recipient : envelope.recipients)
     if (!is_sendable(recipient)) return recipient;
@@ -72,52 +93,104 @@ std::optional<std::string> unsendable_address(const Envelope& envelope) {
 void Delivery::run(Exchangers& exchangers, Report& report) {
   std::optional<Target> target = exchangers.next();
   if (!target) return report.message(exchangers.why_none().letter, exchangers.why_none().text);
-  for (std::size_t tried = 0; target && tried < max_addresses_tried; ++tried, target = exchangers.next())
-    if (try_target(*target, report)) return;
-  report.message('Z', last_failure_.empty()
-                          ? "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n"
-                          : last_failure_);
+  for (std::size_t tried = 0; target && tried < max_addresses_tried; target = exchangers.next())
+    if (try_targets(exchangers, *target, tried, report)) return;
+  if (!last_failure_.empty()) return report.message('Z', last_failure_);
+  if (not_reached_count_ > max_addresses_named)
+    not_reached_ += "And " + std::to_string(not_reached_count_ - max_addresses_named) + " more.\n";
+  report.message('Z', "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n" + not_reached_);
 }
 
-// True when the report is complete; false: try the next one.
-bool Delivery::try_target(const Target& target, Report& report) {
-  const std::uint16_t port = settings_.route ? settings_.route->port : smtp_port;
-  const IpAddress& address = target.address;
-  const std::int64_t now = now_seconds();
-  if (tcpto_.dead(address, port, now, static_cast<unsigned>(getpid()))) return false;
-  TcpConnection tcp = connect_tcp(address, port, Deadline::in_seconds(settings_.timeout_connect));
-  if (tcp.error == ETIMEDOUT)
-    tcpto_.timed_out(address, port, now_seconds());
-  else
-    tcpto_.answered(address, port);
-  if (!tcp.fd) return false;
+void Delivery::not_reached(const IpAddress& address, const std::string& why) {
+  if (++not_reached_count_ > max_addresses_named) return;
+  not_reached_ += address.with_port(port()) + ": " + why + ".\n";
+}
 
-  Connection connection(std::move(tcp.fd), {address, port}, settings_.timeout_remote);
-  SmtpClient client(connection, settings_.helo_host);
+// May and should it be tried? Says why not.
+bool Delivery::usable(const Target& target) {
+  const IpAddress& address = target.address;
+  if (!sources_.allows(address)) {
+    not_reached(address, std::string("control/bindroutes has no ") + (address.is_v4() ? "IPv4" : "IPv6") +
+                             " address for this sender");
+    return false;
+  }
+  const bool dead = tcpto_.dead(address, port(), now_seconds(), static_cast<unsigned>(getpid()));
+  if (!dead || envelope_.last_attempt) return true;
+  not_reached(address, "not tried now, it failed several times lately (qmail-tcpto)");
+  return false;
+}
+
+// The address, and the same host's next one of the other family. True when the report is complete; false: try
+// the next ones.
+bool Delivery::try_targets(Exchangers& exchangers, const Target& first, std::size_t& tried, Report& report) {
+  if (++tried; !usable(first)) return false;
+  std::vector<Target> targets{first};
+  if (std::optional<Target> rival = exchangers.next_rival(first)) {
+    if (usable(*rival)) targets.push_back(std::move(*rival));
+  }
+  std::vector<TcpCandidate> candidates;
+  for (const Target& target : targets)
+    candidates.push_back({target.address, sources_.source_for(target.address)});
+  TcpRace race = race_tcp(candidates, port(), std::chrono::seconds(settings_.timeout_connect), head_start);
+  for (std::size_t i = targets.size(); i-- > 0;) {
+    const IpAddress& address = targets[i].address;
+    if (race.fates[i] == TcpRace::Fate::not_begun) {
+      exchangers.give_back(targets[i]);
+    } else if (race.fates[i] == TcpRace::Fate::failed) {
+      const int error = race.errors[i];
+      const bool no_source = error == EADDRNOTAVAIL && candidates[i].from;
+      not_reached(address, no_source ? "control/bindroutes names " + candidates[i].from->text() +
+                                           ", which this host does not have"
+                                     : errno_text(error));
+      if (is_hosts_failure(error)) tcpto_.failed(address, port(), now_seconds());
+    }
+  }
+  return race.fd && try_connection(std::move(race.fd), targets[race.winner], exchangers, report);
+}
+
+std::string Delivery::helo_host(int fd) const {
+  if (settings_.helo_hosts.empty()) return settings_.helo_host;
+  const std::optional<IpAddress> source = local_address(fd);
+  for (const HeloHost& host : settings_.helo_hosts)
+    if (source && host.address == *source) return host.name;
+  return settings_.helo_host;
+}
+
+bool Delivery::try_connection(Fd fd, const Target& target, Exchangers& exchangers, Report& report) {
+  const IpAddress& address = target.address;
+  const std::string helo = helo_host(fd.get());
+  Connection connection(std::move(fd), {address, port()}, settings_.timeout_remote);
+  SmtpClient client(connection, helo);
   SmtpTransaction transaction;
   const std::string ip = address.text();
+  host_failed_ = false;
+  bool complete = true;
   try {
-    const bool complete = converse(client, transaction, ip, report);
+    complete = converse(client, transaction, ip, report);
     client.quit();
-    return complete;
+    if (!complete && transaction.chunked) exchangers.give_back(target);  // the same once more, with DATA
   } catch (const ConnectionLost& lost) {
     std::string text = "Connected to " + ip + " but connection died. ";
     if (transaction.content_ended) text += "Possible duplicate! ";
     text += "(#4.4.2)\n";
     if (lost.why() == ConnectionLost::Why::protocol)
       text += "The connection was given up: " + lost.text() + "\n";
+    if (lost.why() == ConnectionLost::Why::timed_out) counts_against_host();
     if (!transaction.content_begun && refused(transaction)) {
-      report_transaction(transaction, ip, report);
-      return true;
-    }
-    if (!transaction.content_begun) {
+      report_transaction(transaction, client.extensions(), ip, report);
+    } else if (!transaction.content_begun) {
       last_failure_ = text;
-      return false;
+      complete = false;
+    } else {
+      report_recipients(transaction, ip, report);
+      report.message('Z', text);
     }
-    report_recipients(transaction, ip, report);
-    report.message('Z', text);
-    return true;
   }
+  if (host_failed_)
+    tcpto_.failed(address, port(), now_seconds());
+  else
+    tcpto_.answered(address, port());
+  return complete;
 }
 
 // The server said what it thinks of this message before it went away.
@@ -129,21 +202,19 @@ bool Delivery::refused(const SmtpTransaction& transaction) const {
 
 bool Delivery::converse(SmtpClient& client, SmtpTransaction& transaction, const std::string& ip,
                         Report& report) {
+  counts_against_host();  // until it has greeted as it should
   if (const SmtpReply greeting = client.greeting(); greeting.code != ready) {
     last_failure_ = "Connected to " + ip + " but greeting failed.\n" + remote_host_said(greeting);
     return false;
   }
+  host_failed_ = false;
   if (const SmtpReply hello = client.hello(); !hello.positive()) {
+    if (hello.code == closing) counts_against_host();
     last_failure_ = "Connected to " + ip + " but my name was rejected.\n" + remote_host_said(hello);
     return false;
   }
+  if (!chunking_) client.avoid_chunking();
   const SmtpExtensions& offered = client.extensions();
-  if (offered.size_limit > 0 && message_.wire_size() > offered.size_limit) {
-    report.message('D', "Connected to " + ip + " but the message is too large for it: " +
-                            std::to_string(message_.wire_size()) + " bytes, and it takes " +
-                            std::to_string(offered.size_limit) + " at most. (#5.3.4)\n");
-    return true;
-  }
   const AddressedEnvelope addressed = address(envelope_, offered.smtputf8);
   if (!addressed.unsendable.empty()) {
     report.message('D', "Connected to " + ip +
@@ -151,15 +222,48 @@ bool Delivery::converse(SmtpClient& client, SmtpTransaction& transaction, const 
                             addressed.unsendable + ". (#5.6.7)\n");
     return true;
   }
+  if (!make_sendable(offered, ip, report)) return true;
   client.send(addressed.envelope, message_, transaction, true);
+  if (transaction.message.code == closing) counts_against_host();
   if (!transaction.content_begun && said_goodbye(transaction)) {
+    counts_against_host();
     const SmtpReply& said = transaction.data.code == closing ? transaction.data
                             : transaction.recipients.empty() ? transaction.mail
                                                              : transaction.recipients.back();
     last_failure_ = "Connected to " + ip + " but it closed the session.\n" + remote_host_said(said);
     return false;
   }
-  report_transaction(transaction, ip, report);
+  if (transaction.chunked && (transaction.message.code == 500 || transaction.message.code == 502)) {
+    chunking_ = false;
+    if (message_.rewind()) return false;
+  }
+  report_transaction(transaction, offered, ip, report);
+  return true;
+}
+
+// Brings the message into a form that this server takes; false: there is none, and that is reported.
+bool Delivery::make_sendable(const SmtpExtensions& offered, const std::string& ip, Report& report) {
+  if (envelope_.smtputf8 && !offered.smtputf8 && message_.eight_bit_header()) {
+    report.message('D', "Connected to " + ip +
+                            " but it does not know internationalized mail (SMTPUTF8), and the header of this "
+                            "message has characters that are not ASCII. (#5.6.7)\n");
+    return false;
+  }
+  if (!offered.eight_bit && !offered.smtputf8) {
+    if (const std::string obstacle = message_.make_seven_bit(); !obstacle.empty()) {
+      report.message('D',
+                     "Connected to " + ip +
+                         " but it takes no 8-bit mail (8BITMIME), and this message cannot be converted: " +
+                         obstacle + ". (#5.6.3)\n");
+      return false;
+    }
+  }
+  if (offered.size_limit > 0 && message_.wire_size() > offered.size_limit) {
+    report.message('D', "Connected to " + ip + " but the message is too large for it: " +
+                            std::to_string(message_.wire_size()) + " bytes, and it takes " +
+                            std::to_string(offered.size_limit) + " at most. (#5.3.4)\n");
+    return false;
+  }
   return true;
 }
 
@@ -173,7 +277,8 @@ void Delivery::report_recipients(const SmtpTransaction& transaction, const std::
   }
 }
 
-void Delivery::report_transaction(const SmtpTransaction& transaction, const std::string& ip, Report& report) {
+void Delivery::report_transaction(const SmtpTransaction& transaction, const SmtpExtensions& offered,
+                                  const std::string& ip, Report& report) {
   const auto letter = [](const SmtpReply& reply) { return reply.permanent() ? 'D' : 'Z'; };
   if (!transaction.mail.positive()) {
     report.message(letter(transaction.mail),
@@ -188,7 +293,10 @@ void Delivery::report_transaction(const SmtpTransaction& transaction, const std:
   if (!transaction.message.positive())
     return report.message(letter(transaction.message),
                           ip + " failed after I sent the message.\n" + remote_host_said(transaction.message));
-  report.message('K', ip + " accepted message.\n" + remote_host_said(transaction.message));
+  std::string text = ip + " accepted message.\n" + remote_host_said(transaction.message);
+  const bool asked = !envelope_.dsn.empty() || !envelope_.recipient_dsn.empty();
+  if (asked && offered.dsn) text += dsn_passed_on;
+  report.message('K', text);
 }
 
 }  // namespace hato

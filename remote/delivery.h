@@ -3,13 +3,19 @@
 // The next address is tried after one that cannot be reached, closes, times out, greets with anything but
 // 220, does not like our hello, or says 421 or goes away before the message was begun. Any other answer is an
 // answer for the message (RFC 5321 sections 3.8 and 5.1). Once content has gone out no other address is
-// tried.
+// tried. A host's IPv6 and IPv4 address race, IPv6 with head_start.
+//
+// Against the address as a whole (lib/store/tcpto.h) count: a refused or failed connection, a time-out, an
+// end or anything but 220 where the greeting should be, and 421 at any time. An answer to MAIL, RCPT, DATA or
+// the message counts for this message only.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "lib/base/fd.h"
 #include "lib/store/tcpto.h"
 #include "remote/exchangers.h"
 #include "remote/outgoing_message.h"
@@ -20,36 +26,55 @@
 namespace hato {
 
 constexpr std::size_t max_addresses_tried = 20;
+constexpr std::size_t max_addresses_named = 10;       // in the report of a host that could not be reached
+constexpr std::chrono::milliseconds head_start{250};  // RFC 8305 section 5: Connection Attempt Delay
 
-struct Envelope {
+struct RemoteEnvelope {
   std::string sender;                   // raw; empty: the null sender
   std::vector<std::string> recipients;  // raw
   bool smtputf8 = false;                // the message was submitted with SMTPUTF8: its header may be UTF-8
+  std::string dsn;                      // "RET=… ENVID=…" (lib/mail/dsn.h), or empty
+  std::string recipient_dsn;            // "NOTIFY=… ORCPT=…", of each recipient
+  bool last_attempt = false;            // nobody will try again: hosts out of order are tried, too
 };
 
 // An address with a control character in it, which would be a command of its own; nullopt: all are fine.
-std::optional<std::string> unsendable_address(const Envelope& envelope);
+std::optional<std::string> unsendable_address(const RemoteEnvelope& envelope);
 
 class Delivery {
  public:
-  Delivery(const RemoteSettings& settings, Tcpto& tcpto, OutgoingMessage& message, const Envelope& envelope)
-      : settings_(settings), tcpto_(tcpto), message_(message), envelope_(envelope) {}
+  Delivery(const RemoteSettings& settings, const SourceAddresses& sources, Tcpto& tcpto,
+           OutgoingMessage& message, const RemoteEnvelope& envelope)
+      : settings_(settings), sources_(sources), tcpto_(tcpto), message_(message), envelope_(envelope) {}
 
   // Reports what became of it. Throws only when the message cannot be read.
   void run(Exchangers& exchangers, Report& report);
 
  private:
-  bool try_target(const Target& target, Report& report);
+  bool usable(const Target& target);
+  bool try_targets(Exchangers& exchangers, const Target& first, std::size_t& tried, Report& report);
+  bool try_connection(Fd fd, const Target& target, Exchangers& exchangers, Report& report);
   bool converse(SmtpClient& client, SmtpTransaction& transaction, const std::string& ip, Report& report);
+  bool make_sendable(const SmtpExtensions& offered, const std::string& ip, Report& report);
   bool refused(const SmtpTransaction& transaction) const;
-  void report_transaction(const SmtpTransaction& transaction, const std::string& ip, Report& report);
+  void report_transaction(const SmtpTransaction& transaction, const SmtpExtensions& offered,
+                          const std::string& ip, Report& report);
   void report_recipients(const SmtpTransaction& transaction, const std::string& ip, Report& report);
+  void not_reached(const IpAddress& address, const std::string& why);
+  void counts_against_host() { host_failed_ = true; }
+  std::uint16_t port() const { return settings_.route ? settings_.route->port : smtp_port; }
+  std::string helo_host(int fd) const;
 
   const RemoteSettings& settings_;
+  const SourceAddresses& sources_;
   Tcpto& tcpto_;
   OutgoingMessage& message_;
-  const Envelope& envelope_;
+  const RemoteEnvelope& envelope_;
+  bool chunking_ = true;      // false: a server offered CHUNKING and did not know BDAT
+  bool host_failed_ = false;  // the address that we are connected to, as a whole
   std::string last_failure_;  // of an address that had answered at all
+  std::string not_reached_;   // one line for each of the others
+  std::size_t not_reached_count_ = 0;
 };
 
 }  // namespace hato

@@ -30,6 +30,20 @@ NoTarget circle() {
           "it isn't in my control/locals file, so I don't treat it as local. (#5.4.6)\n"};
 }
 
+// The first max_exchanger_addresses, those of IPv6 and IPv4 in turns.
+std::vector<IpAddress> in_turns(const std::vector<IpAddress>& addresses) {
+  std::deque<IpAddress> families[2];
+  for (const IpAddress& address : addresses) families[address.is_v4() ? 1 : 0].push_back(address);
+  std::vector<IpAddress> mixed;
+  for (int turn = 0; mixed.size() < max_exchanger_addresses; turn = 1 - turn) {
+    if (families[0].empty() && families[1].empty()) break;
+    if (families[turn].empty()) continue;
+    mixed.push_back(families[turn].front());
+    families[turn].pop_front();
+  }
+  return mixed;
+}
+
 std::uint32_t random_number() {
   std::uint32_t number = 0;
   if (getrandom(&number, sizeof number, 0) != sizeof number) throw_errno("getrandom");
@@ -116,19 +130,24 @@ bool Exchangers::take_addresses(const Host& host, std::vector<Target>& targets) 
     targets.push_back({*address, host.name});
     return own_ != nullptr && own_->has(*address);
   }
-  const DnsAnswer<IpAddress> found = resolver_.addresses(host.name);
-  if (found.status == DnsStatus::temporary) {
-    trouble_ = true;
-    if (relay_)
-      why_none_.text += found.problem + ".\n";
-    else
-      why_none_ = dns_trouble(found.alias_loop, found.problem);
+  if (end_.passed()) {
+    note_trouble(false, "the look-ups for its mail exchangers took too long");
+    return false;
   }
+  const DnsAnswer<IpAddress> found = resolver_.addresses(host.name);
+  if (found.status == DnsStatus::temporary) note_trouble(found.alias_loop, found.problem);
   if (implicit_ && found.status == DnsStatus::no_name) why_none_ = no_such_host(host.name);
-  for (std::size_t i = 0; i < found.records.size() && i < max_exchanger_addresses; ++i)
-    targets.push_back({found.records[i], host.name});
+  for (const IpAddress& address : in_turns(found.records)) targets.push_back({address, host.name});
   return own_ != nullptr && std::any_of(found.records.begin(), found.records.end(),
                                         [&](const IpAddress& address) { return own_->has(address); });
+}
+
+void Exchangers::note_trouble(bool alias_loop, const std::string& problem) {
+  trouble_ = true;
+  if (relay_)
+    why_none_.text += problem + ".\n";
+  else
+    why_none_ = dns_trouble(alias_loop, problem);
 }
 
 void Exchangers::look_up_next_preference() {
@@ -142,7 +161,17 @@ void Exchangers::look_up_next_preference() {
     if (!trouble_) why_none_ = circle();
     return;
   }
-  targets_.assign(targets.begin(), targets.end());
+  for (Target& target : targets) {
+    if (std::find(seen_.begin(), seen_.end(), target.address) != seen_.end()) continue;
+    seen_.push_back(target.address);
+    targets_.push_back(std::move(target));
+  }
+}
+
+std::optional<Target> Exchangers::next_rival(const Target& target) {
+  if (targets_.empty() || targets_.front().host != target.host) return std::nullopt;
+  if (targets_.front().address.is_v4() == target.address.is_v4()) return std::nullopt;
+  return next();
 }
 
 std::optional<Target> Exchangers::next() {

@@ -1,6 +1,7 @@
 // qmail-remote: sends one message to one or more recipients at a remote host by SMTP. qmail-remote(8).
 //
 //   qmail-remote host sender recip [recip ...]     message on descriptor 0, reports on descriptor 1
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "lib/base/conf.h"
@@ -9,6 +10,7 @@
 #include "lib/base/process.h"
 #include "lib/base/seal.h"
 #include "lib/mail/domain.h"
+#include "lib/mail/dsn.h"
 #include "lib/store/control.h"
 #include "lib/store/tcpto.h"
 #include "remote/delivery.h"
@@ -30,13 +32,25 @@ bool has_parameter(std::string_view words, std::string_view wanted) {
   return false;
 }
 
+RemoteEnvelope envelope_of(int argc, char** argv) {
+  const std::string message_params = env_or("QMAILMSGPARAMS", "");
+  RemoteEnvelope envelope;
+  envelope.sender = argv[2];
+  envelope.recipients.assign(argv + 3, argv + argc);
+  envelope.smtputf8 = has_parameter(message_params, "SMTPUTF8");
+  envelope.dsn = dsn_words(message_dsn(message_params));
+  envelope.last_attempt = getenv("QMAILLASTATTEMPT") != nullptr;
+  envelope.recipient_dsn = dsn_words(recipient_dsn(env_or("QMAILRCPTPARAMS", "")));
+  return envelope;
+}
+
 // Temporary, with qmail's sentence and then what really happened.
 void report_trouble(Report& report, const char* sentence, const Error& e) {
   report.message('Z', std::string(sentence) + "\n" + e.text() + ".\n");
 }
 
-void deliver(const RemoteSettings& settings, const std::string& host, const Envelope& envelope,
-             Report& report) {
+void deliver(const RemoteSettings& settings, const SourceAddresses& sources, const std::string& host,
+             const RemoteEnvelope& envelope, Report& report) {
   const bool routed = settings.route.has_value();
   const OwnAddresses own = routed ? OwnAddresses() : OwnAddresses::of_this_host();
   Tcpto tcpto(conf::home);
@@ -47,21 +61,23 @@ void deliver(const RemoteSettings& settings, const std::string& host, const Enve
   const bool relayed = routed && !settings.route->relay.empty();
   Exchangers exchangers = relayed ? Exchangers::of_relay(settings.route->relay, resolver)
                                   : Exchangers::of_domain(host, resolver, routed ? nullptr : &own);
-  Delivery(settings, tcpto, message, envelope).run(exchangers, report);
+  Delivery(settings, sources, tcpto, message, envelope).run(exchangers, report);
 }
 
-void run(const std::string& host, const Envelope& envelope, Report& report) {
+void run(const std::string& host, const RemoteEnvelope& envelope, Report& report) {
   if (const std::optional<std::string> bad = unsendable_address(envelope))
     return report.message('D',
                           "Sorry, SMTP has no way to say the address " + printable(*bad) + ". (#5.1.3)\n");
   drop_root_to(conf::user_qmailr);
   std::optional<RemoteSettings> settings;
+  SourceAddresses sources;
   try {
     settings = RemoteSettings::read(Control(), host);
+    sources = settings->sources_for(envelope.sender);
   } catch (const Error& e) {
     return report_trouble(report, "Unable to read control files. (#4.3.0)", e);
   }
-  deliver(*settings, host, envelope, report);
+  deliver(*settings, sources, host, envelope, report);
 }
 
 int body(int argc, char** argv) {
@@ -71,8 +87,7 @@ int body(int argc, char** argv) {
     report.message('D', "I (qmail-remote) was invoked improperly. (#5.3.5)\n");
   } else {
     try {
-      const bool smtputf8 = has_parameter(env_or("QMAILMSGPARAMS", ""), "SMTPUTF8");
-      run(argv[1], Envelope{argv[2], {argv + 3, argv + argc}, smtputf8}, report);
+      run(argv[1], envelope_of(argc, argv), report);
     } catch (const Error& e) {
       report_trouble(report, "System resources temporarily unavailable. (#4.3.0)", e);
     } catch (const std::bad_alloc&) {

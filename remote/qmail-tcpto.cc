@@ -18,7 +18,7 @@ int body(int, char**) {
   for (const TcptoEntry& entry : table.entries()) {
     text += entry.port == smtp_port ? entry.address.text() : entry.address.with_port(entry.port);
     text += " timed out " + std::to_string(now - entry.when) +
-            " seconds ago; # recent timeouts: " + std::to_string(entry.timeouts) + "\n";
+            " seconds ago; # recent timeouts: " + std::to_string(entry.failures) + "\n";
   }
   write_all(1, text, "output");
   return 0;

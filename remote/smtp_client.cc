@@ -61,15 +61,19 @@ SmtpReply SmtpClient::hello() {
   return connection_.read_reply();
 }
 
-// True when the message is wanted now (354).
+// True when the message is wanted now (354; with CHUNKING, when anybody may have it).
 bool SmtpClient::send_envelope(const SmtpEnvelope& envelope, const OutgoingMessage& message,
                                SmtpTransaction& transaction) {
   const bool pipelining = extensions_.pipelining;
+  const bool chunking = extensions_.chunking;
   std::string mail = "MAIL FROM:<" + envelope.mail_from + ">";
   if (extensions_.size && message.wire_size() > 0) mail += " SIZE=" + std::to_string(message.wire_size());
   if (extensions_.eight_bit && message.eight_bit()) mail += " BODY=8BITMIME";
   if (extensions_.smtputf8 && envelope.smtputf8) mail += " SMTPUTF8";
-  connection_.put(mail + "\r\n");
+  const auto dsn = [&](const std::string& words) {
+    return extensions_.dsn && !words.empty() ? " " + words : std::string();
+  };
+  connection_.put(mail + dsn(envelope.dsn) + "\r\n");
 
   const std::size_t count = envelope.rcpt_to.size();
   const std::size_t window = pipelining ? pipelined_recipients : 1;
@@ -84,9 +88,11 @@ bool SmtpClient::send_envelope(const SmtpEnvelope& envelope, const OutgoingMessa
     if (!transaction.mail.positive()) return false;
   }
   for (std::size_t sent = 0; transaction.recipients.size() < count;) {
-    for (; sent < count && sent - transaction.recipients.size() < window; ++sent)
-      connection_.put("RCPT TO:<" + envelope.rcpt_to[sent] + ">\r\n");
-    if (pipelining && sent == count) {
+    for (; sent < count && sent - transaction.recipients.size() < window; ++sent) {
+      const SmtpEnvelope::Recipient& recipient = envelope.rcpt_to[sent];
+      connection_.put("RCPT TO:<" + recipient.address + ">" + dsn(recipient.dsn) + "\r\n");
+    }
+    if (pipelining && !chunking && sent == count) {
       connection_.put("DATA\r\n");
       data_sent = true;
     }
@@ -100,6 +106,7 @@ bool SmtpClient::send_envelope(const SmtpEnvelope& envelope, const OutgoingMessa
     }
     if (!transaction.mail.positive() && !data_sent) return false;
   }
+  if (chunking) return transaction.any_accepted();
   if (!data_sent) {
     if (!transaction.any_accepted()) return false;
     connection_.put("DATA\r\n");
@@ -108,8 +115,16 @@ bool SmtpClient::send_envelope(const SmtpEnvelope& envelope, const OutgoingMessa
   return transaction.data.intermediate();
 }
 
+// Where PIPELINING lets it ride along.
+void SmtpClient::put_quit() {
+  if (!extensions_.pipelining) return;
+  connection_.put("QUIT\r\n");
+  quit_sent_ = true;
+}
+
 void SmtpClient::send_content(OutgoingMessage& message, SmtpTransaction& transaction, bool last) {
   constexpr std::size_t dots_and_quit = 256;
+  message.stuff_dots(true);
   transaction.content_begun = true;
   if (message.wire_size() <= message_piece)
     connection_.out().reserve(static_cast<std::size_t>(message.wire_size()) + dots_and_quit);
@@ -117,10 +132,7 @@ void SmtpClient::send_content(OutgoingMessage& message, SmtpTransaction& transac
     while (message.next(connection_.out()))
       if (connection_.out().size() >= message_piece) connection_.flush();
     connection_.put(".\r\n");
-    if (last && extensions_.pipelining) {
-      connection_.put("QUIT\r\n");
-      quit_sent_ = true;
-    }
+    if (last) put_quit();
     transaction.content_ended = true;
     connection_.flush();
   } catch (const ConnectionLost& lost) {
@@ -134,12 +146,62 @@ void SmtpClient::send_content(OutgoingMessage& message, SmtpTransaction& transac
   transaction.message = connection_.read_reply();
 }
 
+// False when the server refuses the rest: transaction.message says so. Of the good answers only the last one
+// is the message's.
+bool SmtpClient::take_chunk_reply(SmtpTransaction& transaction, unsigned& unanswered) {
+  SmtpReply reply = connection_.read_reply();
+  const bool good = reply.positive();
+  if (--unanswered == 0 || !good)
+    if (transaction.content_ended || !good) transaction.message = std::move(reply);
+  return good;
+}
+
+// RFC 3030. A refused chunk is the answer for the message; the rest is not sent, and nothing else can be said
+// on this connection that would be surely understood.
+void SmtpClient::send_chunks(OutgoingMessage& message, SmtpTransaction& transaction, bool last) {
+  const unsigned window = extensions_.pipelining ? pipelined_chunks : 0;
+  unsigned unanswered = 0;
+  message.stuff_dots(false);
+  transaction.content_begun = transaction.chunked = true;
+  std::string chunk;
+  for (bool more = true; more;) {
+    chunk.clear();
+    while (more && chunk.size() < chunk_size) more = message.next(chunk);
+    connection_.put("BDAT " + std::to_string(chunk.size()) + (more ? "\r\n" : " LAST\r\n"));
+    connection_.put(chunk);
+    ++unanswered;
+    if (!more) {
+      if (last) put_quit();
+      transaction.content_ended = true;
+    }
+    try {
+      connection_.flush();
+    } catch (const ConnectionLost& lost) {
+      if (lost.why() != ConnectionLost::Why::closed) throw;
+      std::optional<SmtpReply> reply = connection_.last_words(last_words_seconds);
+      while (reply && reply->positive() && --unanswered > 0)
+        reply = connection_.last_words(last_words_seconds);
+      if (!reply || reply->code < 400) throw;
+      transaction.message = *reply;
+      return connection_.close();
+    }
+    while (unanswered > (more ? window : 0))
+      if (!take_chunk_reply(transaction, unanswered)) {
+        if (more || !last) connection_.close();
+        return;
+      }
+  }
+}
+
 void SmtpClient::send(const SmtpEnvelope& envelope, OutgoingMessage& message, SmtpTransaction& transaction,
                       bool last) {
   const bool wanted = send_envelope(envelope, message, transaction);
   if (!wanted) return;
   if (transaction.mail.positive() && transaction.any_accepted()) {
-    send_content(message, transaction, last);
+    if (extensions_.chunking)
+      send_chunks(message, transaction, last);
+    else
+      send_content(message, transaction, last);
     return;
   }
   // RFC 2920 section 3.1: DATA was accepted although nobody is there to receive. With no recipient a lone dot

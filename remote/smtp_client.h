@@ -1,6 +1,6 @@
-// The client's side of SMTP on one connection (RFC 5321; RFC 1870 SIZE, 2920 PIPELINING, 6152 8BITMIME, 6531
-// SMTPUTF8): greeting, hello, transactions, quit. Knows commands and replies; what a refusal means for a
-// message is delivery.h's.
+// The client's side of SMTP on one connection (RFC 5321; RFC 1870 SIZE, 2920 PIPELINING, 3030 CHUNKING, 3461
+// DSN, 6152 8BITMIME, 6531 SMTPUTF8): greeting, hello, transactions, quit. Knows commands and replies; what a
+// refusal means for a message is delivery.h's.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,10 @@ namespace hato {
 
 // Recipients on their way without an answer: their replies must fit into socket buffers while we still write.
 constexpr std::size_t pipelined_recipients = 50;
+// Bytes of one BDAT command, at least (the last one apart): few replies, and an early refusal is soon heard.
+constexpr std::size_t chunk_size = 256U << 10;
+// Chunks on their way without an answer, with PIPELINING.
+constexpr unsigned pipelined_chunks = 2;
 
 // What the server offered in its answer to EHLO.
 struct SmtpExtensions {
@@ -32,18 +36,24 @@ struct SmtpExtensions {
 };
 
 struct SmtpEnvelope {
-  std::string mail_from;             // in the form of SMTP, without brackets
-  std::vector<std::string> rcpt_to;  // likewise
-  bool smtputf8 = false;             // say so; only when offered
+  struct Recipient {
+    std::string address;  // in the form of SMTP, without brackets
+    std::string dsn;      // "NOTIFY=… ORCPT=…", said only when DSN is offered
+  };
+  std::string mail_from;  // in the form of SMTP, without brackets
+  std::string dsn;        // "RET=… ENVID=…", said only when DSN is offered
+  std::vector<Recipient> rcpt_to;
+  bool smtputf8 = false;  // say so; only when offered
 };
 
 // What has become of one transaction; also right, as far as it goes, when ConnectionLost was thrown.
 struct SmtpTransaction {
   SmtpReply mail;                     // code 0: no answer
   std::vector<SmtpReply> recipients;  // in the order of the envelope; fewer when the end came before
-  SmtpReply data;                     // code 0: not sent, or no answer
-  SmtpReply message;                  // the answer to the final dot; code 0: no answer
+  SmtpReply data;                     // code 0: not sent (as with BDAT), or no answer
+  SmtpReply message;                  // the answer to the final dot or to BDAT; code 0: no answer
   bool content_begun = false;         // some of the message went out
+  bool chunked = false;               // by BDAT
   bool content_ended = false;         // the final dot may have reached the server
   bool any_accepted() const;
 };
@@ -59,8 +69,12 @@ class SmtpClient {
   SmtpReply hello();
   const SmtpExtensions& extensions() const { return extensions_; }
 
+  // A server that offers CHUNKING and does not know BDAT gets DATA.
+  void avoid_chunking() { extensions_.chunking = false; }
+
   // MAIL, RCPT …, DATA and the message. MAIL to DATA go out together where the server offers PIPELINING.
-  // last: QUIT rides along with the end of the message where PIPELINING allows it.
+  // Where it offers CHUNKING the message goes by BDAT, after the answers to RCPT, so that nothing is sent for
+  // nobody. last: QUIT rides along with the end of the message where PIPELINING allows it.
   void send(const SmtpEnvelope& envelope, OutgoingMessage& message, SmtpTransaction& transaction, bool last);
 
   // QUIT, unless it went out already or the connection is gone. Does not wait for the answer; never throws.
@@ -70,6 +84,9 @@ class SmtpClient {
   bool send_envelope(const SmtpEnvelope& envelope, const OutgoingMessage& message,
                      SmtpTransaction& transaction);
   void send_content(OutgoingMessage& message, SmtpTransaction& transaction, bool last);
+  void send_chunks(OutgoingMessage& message, SmtpTransaction& transaction, bool last);
+  bool take_chunk_reply(SmtpTransaction& transaction, unsigned& unanswered);
+  void put_quit();
 
   Connection& connection_;
   std::string helo_host_;

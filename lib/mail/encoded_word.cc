@@ -12,10 +12,13 @@ namespace {
 // "=?UTF-8?B?" and "?=" are 12 of 75 characters; 63 are left, so 60 of base64, which is 45 bytes.
 constexpr std::size_t bytes_per_word = 45;
 
-std::string one_word(std::string_view bytes) {
+// "=?unknown-8bit?B?" is 7 more: 52 of base64.
+constexpr std::size_t unknown_bytes_per_word = 39;
+
+std::string one_word(std::string_view bytes, std::string_view charset = "UTF-8") {
   std::string coded(fmt_base64(nullptr, bytes.data(), bytes.size()), '\0');
   coded.resize(fmt_base64(coded.data(), bytes.data(), bytes.size()));
-  return "=?UTF-8?B?" + coded + "?=";
+  return "=?" + std::string(charset) + "?B?" + coded + "?=";
 }
 
 std::string without_controls(std::string_view text) {
@@ -49,6 +52,14 @@ std::string encoded_words(std::string_view utf8) {
     at = next;
   }
   return out + one_word(utf8.substr(begin));
+}
+
+std::string encoded_text(std::string_view text) {
+  if (is_utf8(text)) return encoded_words(text);
+  std::string out;
+  for (; text.size() > unknown_bytes_per_word; text.remove_prefix(unknown_bytes_per_word))
+    out += one_word(text.substr(0, unknown_bytes_per_word), "unknown-8bit") + "\n ";
+  return out + one_word(text, "unknown-8bit");
 }
 
 std::string display_name(std::string_view name) {

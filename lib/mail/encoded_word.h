@@ -11,6 +11,10 @@ namespace hato {
 // never split (RFC 2047 2 and 5).
 std::string encoded_words(std::string_view utf8);
 
+// Any text as encoded words of the same form: UTF-8, or, where it is not that, with the charset unknown-8bit
+// of RFC 1428, in pieces of bytes.
+std::string encoded_text(std::string_view text);
+
 // A display name before <address>: ASCII in quotes, UTF-8 as encoded words, other bytes in quotes as they
 // are. Control characters become spaces.
 std::string display_name(std::string_view name);

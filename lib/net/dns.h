@@ -75,6 +75,7 @@ std::vector<Endpoint> parse_resolv_conf(std::string_view text);
 class Resolver {
  public:
   explicit Resolver(ResolverConfig config) : config_(std::move(config)) {}
+  std::chrono::milliseconds limit() const { return config_.limit; }  // of one look-up
 
   DnsAnswer<MxRecord> mx(std::string_view name) const;  // in the order they came
   DnsAnswer<IpAddress> a(std::string_view name) const;

@@ -3,7 +3,10 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
@@ -40,5 +43,27 @@ TcpConnection connect_tcp(const IpAddress& to, std::uint16_t port, Deadline dead
 // seconds and 4 MiB at most. Closing a socket with unread input would reset the connection, and the client
 // might never see that word. Pipes are left alone.
 void hang_up(int in, int out);
+
+// Several addresses of one host, the preferred first (RFC 8305 section 5): the first is tried at once, the
+// next when those before have failed, or when `head_start` has gone by without a connection; the first
+// connection wins and the others are closed. So an address that swallows packets costs the head start and not
+// the whole time.
+struct TcpCandidate {
+  IpAddress address;
+  std::optional<IpAddress> from;  // source address, of the same family
+};
+struct TcpRace {
+  enum class Fate { not_begun, overtaken, failed, won };
+  Fd fd;  // of the winner, as from connect_tcp; not open: all have failed
+  std::size_t winner = 0;
+  std::vector<Fate> fates;  // one for each candidate
+  std::vector<int> errors;  // errno of those that failed; ETIMEDOUT when `patience` was over
+};
+// patience: for each address from its own start. Never throws.
+TcpRace race_tcp(const std::vector<TcpCandidate>& candidates, std::uint16_t port,
+                 std::chrono::milliseconds patience, std::chrono::milliseconds head_start);
+
+// The address that a connected socket goes out from; nullopt when the kernel does not say.
+std::optional<IpAddress> local_address(int fd);
 
 }  // namespace hato

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t record_size = 32;
 constexpr std::string_view magic = "hto1";
-constexpr unsigned max_timeouts = 10;
+constexpr unsigned max_failures = 10;
 
 class Lock {
  public:
@@ -33,22 +33,22 @@ class Lock {
 };
 
 std::string encode(const TcptoEntry& entry) {
-  if (entry.timeouts == 0) return std::string(record_size, '\0');
+  if (entry.failures == 0) return std::string(record_size, '\0');
   std::string record(magic);
   put_big<std::uint16_t>(record, entry.port);
-  put_big<std::uint8_t>(record, static_cast<std::uint8_t>(entry.timeouts));
+  put_big<std::uint8_t>(record, static_cast<std::uint8_t>(entry.failures));
   put_big<std::uint8_t>(record, 0);
   put_big<std::uint64_t>(record, static_cast<std::uint64_t>(entry.when));
   record.append(reinterpret_cast<const char*>(entry.address.bytes().data()), 16);
   return record;
 }
 
-// timeouts is 0 for a free record.
+// failures is 0 for a free record.
 TcptoEntry decode(std::string_view record) {
   TcptoEntry entry;
   if (!record.starts_with(magic)) return entry;
   entry.port = get_big<std::uint16_t>(record, 4);
-  entry.timeouts = get_big<std::uint8_t>(record, 6);
+  entry.failures = get_big<std::uint8_t>(record, 6);
   entry.when = static_cast<std::int64_t>(get_big<std::uint64_t>(record, 8));
   entry.address = IpAddress::v6(record.data() + 16);
   return entry;
@@ -69,21 +69,21 @@ std::vector<TcptoEntry> read_table(int fd) {
 std::optional<std::size_t> find(const std::vector<TcptoEntry>& table, const IpAddress& address,
                                 std::uint16_t port) {
   const auto found = std::find_if(table.begin(), table.end(), [&](const TcptoEntry& entry) {
-    return entry.timeouts > 0 && entry.address == address && entry.port == port;
+    return entry.failures > 0 && entry.address == address && entry.port == port;
   });
   if (found == table.end()) return std::nullopt;
   return static_cast<std::size_t>(found - table.begin());
 }
 
 // Where a new entry goes: a free record, a new one at the end, or in place of the one that matters least (few
-// timeouts, long ago).
+// failures, long ago).
 std::size_t place_for_new(const std::vector<TcptoEntry>& table) {
   const auto worth = [](const TcptoEntry& entry) {
-    return entry.timeouts == 0 ? INT64_MIN : entry.when + static_cast<std::int64_t>(entry.timeouts) * 1024;
+    return entry.failures == 0 ? INT64_MIN : entry.when + static_cast<std::int64_t>(entry.failures) * 1024;
   };
   const auto least = std::min_element(table.begin(), table.end(),
                                       [&](const auto& a, const auto& b) { return worth(a) < worth(b); });
-  if (table.size() < tcpto_records && (least == table.end() || least->timeouts > 0)) return table.size();
+  if (table.size() < tcpto_records && (least == table.end() || least->failures > 0)) return table.size();
   return static_cast<std::size_t>(least - table.begin());
 }
 
@@ -95,6 +95,14 @@ void write_record(int fd, std::size_t index, const TcptoEntry& entry) {
 
 }  // namespace
 
+std::int64_t tcpto_dead_seconds(unsigned failures, unsigned spread) {
+  if (failures < tcpto_dead_count) return 0;
+  std::int64_t seconds = tcpto_dead_least;
+  for (unsigned n = tcpto_dead_count; n < failures && seconds < tcpto_dead_most; ++n) seconds *= 2;
+  seconds = std::min(seconds, tcpto_dead_most);
+  return seconds - seconds / 4 * (spread & 31U) / 32;
+}
+
 Tcpto::Tcpto(const std::string& home) : fd_(try_open(path(home), O_RDWR)) {
   if (!fd_ && (errno == EACCES || errno == EROFS)) fd_ = try_open(path(home), O_RDONLY);
 }
@@ -102,13 +110,13 @@ Tcpto::Tcpto(const std::string& home) : fd_(try_open(path(home), O_RDWR)) {
 bool Tcpto::dead(const IpAddress& address, std::uint16_t port, std::int64_t now, unsigned spread) {
   const std::vector<TcptoEntry> table = read_table(fd_.get());
   const std::optional<std::size_t> at = find(table, address, port);
-  listed_ = at.has_value();
-  if (!at || table[*at].timeouts < tcpto_dead_count) return false;
+  if (!at) return false;
+  listed_.emplace_back(address, port);
   const std::int64_t age = now - table[*at].when;
-  return age >= 0 && age < tcpto_dead_seconds + static_cast<std::int64_t>(spread & 31U) * tcpto_spread;
+  return age >= 0 && age < tcpto_dead_seconds(table[*at].failures, spread);
 }
 
-void Tcpto::timed_out(const IpAddress& address, std::uint16_t port, std::int64_t now) {
+void Tcpto::failed(const IpAddress& address, std::uint16_t port, std::int64_t now) {
   if (!fd_) return;
   const Lock lock(fd_.get());
   const std::vector<TcptoEntry> table = read_table(fd_.get());
@@ -117,20 +125,20 @@ void Tcpto::timed_out(const IpAddress& address, std::uint16_t port, std::int64_t
   if (at) {
     const std::int64_t age = now - table[*at].when;
     if (age >= 0 && age < tcpto_same_event) return;
-    entry.timeouts = std::min(table[*at].timeouts + 1, max_timeouts);
+    entry.failures = std::min(table[*at].failures + 1, max_failures);
   }
   write_record(fd_.get(), at ? *at : place_for_new(table), entry);
 }
 
 void Tcpto::answered(const IpAddress& address, std::uint16_t port) {
-  if (!listed_) return;
+  if (std::find(listed_.begin(), listed_.end(), std::pair(address, port)) == listed_.end()) return;
   const Lock lock(fd_.get());
   if (const auto at = find(read_table(fd_.get()), address, port)) write_record(fd_.get(), *at, TcptoEntry{});
 }
 
 std::vector<TcptoEntry> Tcpto::entries() const {
   std::vector<TcptoEntry> table = read_table(fd_.get());
-  std::erase_if(table, [](const TcptoEntry& entry) { return entry.timeouts == 0; });
+  std::erase_if(table, [](const TcptoEntry& entry) { return entry.failures == 0; });
   return table;
 }
 

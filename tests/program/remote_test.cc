@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/process.h"
+#include "lib/mail/dsn.h"
 #include "lib/store/tcpto.h"
 #include "tests/program/dns_server.h"
 #include "tests/program/private_home.h"
@@ -101,7 +102,10 @@ int system_calls(const std::vector<std::string>& args, const std::string& input)
   return stops / 2;  // one stop when a call begins, one when it ends
 }
 
-const std::string no_connection = "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n";
+// lines: why, for each address.
+std::string no_connection(const std::string& lines) {
+  return "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n" + lines;
+}
 
 }  // namespace
 
@@ -146,8 +150,8 @@ TEST_CASE("remote: servers that offer little", "[remote]") {
       {"250 test", {"EHLO client.test", "MAIL FROM:<from@client.test>", rcpt, "DATA", "QUIT"}},
       {"250-test\n250 8bitmime",
        {"EHLO client.test", "MAIL FROM:<from@client.test> BODY=8BITMIME", rcpt, "DATA", "QUIT"}},
-      {"250-test\n250 SIZE",
-       {"EHLO client.test", "MAIL FROM:<from@client.test> SIZE=5", rcpt, "DATA", "QUIT"}},
+      {"250-test\n250 SIZE",  // converted: MIME-Version, Content-Type, Content-Transfer-Encoding, =C3=A9x
+       {"EHLO client.test", "MAIL FROM:<from@client.test> SIZE=116", rcpt, "DATA", "QUIT"}},
       {"502 5.5.1 what?",
        {"EHLO client.test", "HELO client.test", "MAIL FROM:<from@client.test>", rcpt, "DATA", "QUIT"}},
       {"500 what?",
@@ -366,6 +370,373 @@ TEST_CASE("remote: internationalized addresses", "[remote]") {
   }
 }
 
+TEST_CASE("remote: SMTPUTF8 only where it must be", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.ehlo = "250-test\n250-8BITMIME\n250 SMTPUTF8";
+  SmtpServer modern(script);
+  SmtpServer old;
+  remote.relay(modern);
+  // A domain alone goes by A-labels everywhere.
+  CHECK(remote.send("日本.test", "f@日本.test", {"u@日本.test"}).back()[0] == 'K');
+  CHECK(modern.sessions().back().commands.at(1) == "MAIL FROM:<f@xn--wgv71a.test>");
+  CHECK(modern.sessions().back().commands.at(2) == "RCPT TO:<u@xn--wgv71a.test>");
+  CHECK(remote.send("a.test", "鳩@日本.test", {"u@a.test"}).back()[0] == 'K');
+  CHECK(modern.sessions().back().commands.at(1) == "MAIL FROM:<鳩@日本.test> SMTPUTF8");
+  remote.relay(old);
+  CHECK(remote.send("a.test", "鳩@日本.test", {"u@a.test"}) ==
+        Reports{"DConnected to 127.0.0.1 but it does not know internationalized addresses (SMTPUTF8) like "
+                "鳩@日本.test. (#5.6.7)\n"});
+  // A header in UTF-8 that came with SMTPUTF8 cannot go on without it; a body in UTF-8 can.
+  setenv("QMAILMSGPARAMS", "BODY=8BITMIME SMTPUTF8", 1);
+  CHECK(remote.send("a.test", "f@c.test", {"u@a.test"}, "Subject: 鳩\n\nx\n") ==
+        Reports{
+            "DConnected to 127.0.0.1 but it does not know internationalized mail (SMTPUTF8), and the header "
+            "of this message has characters that are not ASCII. (#5.6.7)\n"});
+  CHECK(remote.send("a.test", "f@c.test", {"u@a.test"}, "Subject: x\n\n鳩\n").back()[0] == 'K');
+  unsetenv("QMAILMSGPARAMS");
+  // Without SMTPUTF8 from its sender it is what senders always did.
+  CHECK(remote.send("a.test", "f@c.test", {"u@a.test"}, "Subject: 鳩\n\nx\n").back()[0] == 'K');
+  CHECK(old.sessions().back().messages.at(0) == "Subject: 鳩\r\n\r\nx\r\n");
+}
+
+TEST_CASE("remote: DSN parameters go on where DSN is offered, and the report says so", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.ehlo = "250-test\n250 DSN";
+  SmtpServer knows(script);
+  SmtpServer does_not;
+  const std::string accepted = "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n";
+  setenv("QMAILMSGPARAMS", "BODY=8BITMIME RET=HDRS ENVID=QQ+2B1", 1);
+  setenv("QMAILRCPTPARAMS", "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob+2Bx@a.test", 1);
+  remote.relay(knows);
+  CHECK(remote.send_to("a.test") == Reports{"r", accepted + std::string(dsn_passed_on)});
+  CHECK(knows.sessions().back().commands.at(1) == "MAIL FROM:<from@client.test> RET=HDRS ENVID=QQ+2B1");
+  CHECK(knows.sessions().back().commands.at(2) ==
+        "RCPT TO:<to@a.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob+2Bx@a.test");
+  remote.relay(does_not);
+  CHECK(remote.send_to("a.test") == Reports{"r", accepted});
+  CHECK(does_not.sessions().back().commands.at(2) == "RCPT TO:<to@a.test>");
+  // What is no parameter never reaches a server.
+  setenv("QMAILMSGPARAMS", "RET=X ENVID=a\rb", 1);
+  setenv("QMAILRCPTPARAMS", "NOTIFY=NEVER,SUCCESS", 1);
+  remote.relay(knows);
+  CHECK(remote.send_to("a.test") == Reports{"r", accepted});
+  CHECK(knows.sessions().back().commands.at(1) == "MAIL FROM:<from@client.test>");
+  unsetenv("QMAILMSGPARAMS");
+  unsetenv("QMAILRCPTPARAMS");
+}
+
+TEST_CASE("remote: BDAT", "[remote]") {
+  Remote remote;
+  for (const bool pipelining : {true, false}) {
+    CAPTURE(pipelining);
+    SmtpScript script;
+    script.ehlo =
+        pipelining ? "250-test\n250-PIPELINING\n250-SIZE\n250 CHUNKING" : "250-test\n250-SIZE\n250 CHUNKING";
+    SmtpServer server(script);
+    remote.relay(server);
+    CHECK(remote.send("a.test", "f@c.test", {"t@a.test"}, ".a\n.\nb\rc") ==
+          Reports{"r", "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n"});
+    CHECK(server.sessions().back().commands == Reports{"EHLO client.test", "MAIL FROM:<f@c.test> SIZE=12",
+                                                       "RCPT TO:<t@a.test>", "BDAT 12 LAST", "QUIT"});
+    CHECK(server.sessions().back().messages == Reports{".a\r\n.\r\nb c\r\n"});  // no dots doubled
+
+    std::string large, wire;
+    for (int i = 0; i < 30000; ++i) {
+      const std::string line = "." + std::to_string(i) + std::string(60, 'x');
+      large += line + "\n";
+      wire += line + "\r\n";
+    }
+    CHECK(remote.send("a.test", "f@c.test", {"t@a.test"}, large).back()[0] == 'K');
+    CHECK(server.sessions().back().messages == Reports{wire});
+    CHECK(server.sessions().back().commands.size() >= 3 + large.size() / (400U << 10));
+    CHECK(server.sessions().back().commands.size() <= 5 + large.size() / (200U << 10));
+
+    // Refused while it is on its way: heard, and final.
+    SmtpScript refuses = script;
+    refuses.replies["BDAT"] = "552 5.3.4 that is enough";
+    SmtpServer full(refuses);
+    remote.relay(full);
+    CHECK(
+        remote.send("a.test", "f@c.test", {"t@a.test"}, large) ==
+        Reports{"r",
+                "D127.0.0.1 failed after I sent the message.\nRemote host said: 552 5.3.4 that is enough\n"});
+    CHECK(full.sessions().size() == 1);
+    CHECK(full.sessions()[0].messages.empty());
+    CHECK(remote.send("a.test", "f@c.test", {"t@a.test"}, "x\n").back()[0] == 'D');
+
+    // No recipient, no message.
+    SmtpScript nobody = script;
+    nobody.replies["RCPT"] = "550 no";
+    SmtpServer empty(nobody);
+    remote.relay(empty);
+    CHECK(remote.send_to("a.test").at(0)[0] == 'h');
+    CHECK(empty.sessions().at(0).commands ==
+          Reports{"EHLO client.test", "MAIL FROM:<from@client.test> SIZE=25", "RCPT TO:<to@a.test>", "QUIT"});
+
+    // A box in between that knows the keyword and not the command: once more, with DATA.
+    SmtpScript filtered = script;
+    filtered.replies["BDAT"] = "500 5.5.1 what";
+    SmtpServer box(filtered);
+    remote.relay(box);
+    CHECK(remote.send_to("a.test").back()[0] == 'K');
+    REQUIRE(box.sessions().size() == 2);
+    CHECK(box.sessions()[1].commands.at(3) == "DATA");
+    CHECK(box.sessions()[1].messages == Reports{"Subject: test\r\n\r\nHello.\r\n"});
+
+    SmtpScript dies = script;
+    dies.message = "";
+    SmtpServer gone(dies);
+    remote.relay(gone);
+    CHECK(remote.send_to("a.test") ==
+          Reports{"r", "ZConnected to 127.0.0.1 but connection died. Possible duplicate! (#4.4.2)\n"});
+  }
+}
+
+TEST_CASE("remote: 8-bit messages for servers without 8BITMIME", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.ehlo = "250-test\n250-PIPELINING\n250 SIZE 0";
+  SmtpServer server(script);
+  remote.relay(server);
+  const std::string head = "Subject: x\nMIME-Version: 1.0\n";
+  CHECK(remote
+            .send("a.test", "f@c.test", {"t@a.test"},
+                  head + "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n.鳩\n")
+            .back()[0] == 'K');
+  const auto sent = server.sessions().back();
+  CHECK(sent.messages ==
+        Reports{"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                "Content-Transfer-Encoding: quoted-printable\r\n\r\n..=E9=B3=A9\r\n"});
+  // SIZE is that of the converted message, dots not counted.
+  CHECK(sent.commands.at(1) == "MAIL FROM:<f@c.test> SIZE=" + std::to_string(sent.messages[0].size() - 1));
+  // One that is larger than what is kept in memory, from a file.
+  std::string large = head + "\n";
+  while (large.size() < 300000) large += "鳩が飛ぶ\n";
+  Fd file(memfd_create("message", MFD_CLOEXEC));
+  write_all(file.get(), large, "memfd");
+  lseek(file.get(), 0, SEEK_SET);
+  const Result result =
+      run_prepared([&] { dup2(file.get(), 0); }, {remote.program, "a.test", "f@c.test", "t@a.test"});
+  CHECK(Remote::reports(result).back()[0] == 'K');
+  const std::string converted = server.sessions().back().messages.at(0);
+  CHECK(std::none_of(converted.begin(), converted.end(),
+                     [](char c) { return static_cast<unsigned char>(c) > 127; }));
+  CHECK(converted.ends_with("\r\n=E9=B3=A9=E3=81=8C=E9=A3=9B=E3=81=B6\r\n"));
+  // Nobody touches what is signed.
+  CHECK(remote.send("a.test", "f@c.test", {"t@a.test"},
+                    head + "Content-Type: multipart/signed; boundary=b\n\n--b\n\n鳩\n--b--\n") ==
+        Reports{"DConnected to 127.0.0.1 but it takes no 8-bit mail (8BITMIME), and this message cannot be "
+                "converted: a signed part of it has bytes that are not ASCII. (#5.6.3)\n"});
+}
+
+TEST_CASE("remote: source address by sender, hello name by address", "[remote]") {
+  Remote remote;
+  SmtpServer server;
+  remote.relay(server);
+  remote.home.write("control/bindroutes",
+                    "a.test:127.0.0.2\n.a.test:127.0.0.3 [::1]\nv6.test:[::1]\nfree.test:\nbad.test:x\n"
+                    "gone.test:192.0.2.200\n:127.0.0.4\n");
+  remote.home.write("control/helohosts", "127.0.0.2:two.test\n127.0.0.4:日本.test\n[::1]:six.test\n");
+  const auto helo = [&](const std::string& sender) {
+    const Reports reports = remote.send("to.test", sender, {"t@to.test"});
+    CHECK(reports.back()[0] == 'K');
+    return server.sessions().back().commands.at(0);
+  };
+  CHECK(helo("f@a.test") == "EHLO two.test");
+  CHECK(helo("f@A.TEST") == "EHLO two.test");
+  CHECK(helo("f@b.a.test") == "EHLO client.test");
+  CHECK(helo("f@other.test") == "EHLO xn--wgv71a.test");
+  CHECK(helo("") == "EHLO xn--wgv71a.test");
+  CHECK(helo("f@free.test") == "EHLO client.test");
+  CHECK(server.peers() ==
+        Reports{"127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.4", "127.0.0.1"});
+  const std::string at = "127.0.0.1:" + std::to_string(server.port());
+  CHECK(remote.send("to.test", "f@v6.test", {"t@to.test"}) ==
+        Reports{no_connection(at + ": control/bindroutes has no IPv4 address for this sender.\n")});
+  CHECK(remote.send("to.test", "f@gone.test", {"t@to.test"}) ==
+        Reports{
+            no_connection(at + ": control/bindroutes names 192.0.2.200, which this host does not have.\n")});
+  CHECK(starts(remote.send("to.test", "f@bad.test", {"t@to.test"}).at(0),
+               "ZUnable to read control files. (#4.3.0)\ncontrol/bindroutes, the line for the sender "));
+  SmtpServer six("::1", server.port(), {});
+  remote.route(":[::1]:" + std::to_string(server.port()));
+  CHECK(remote.send("to.test", "f@v6.test", {"t@to.test"}).back()[0] == 'K');
+  CHECK(six.sessions().back().commands.at(0) == "EHLO six.test");
+  remote.home.write("control/helohosts", "two.test\n");
+  CHECK(starts(remote.send_to("to.test").at(0),
+               "ZUnable to read control files. (#4.3.0)\ncontrol/helohosts: "));
+  // None of this is held against the host.
+  Tcpto table(conf::home);
+  CHECK(table.entries().empty());
+}
+
+TEST_CASE("remote: an IPv6 address that swallows packets costs little", "[remote]") {
+  Remote remote;
+  remote.home.write("control/timeoutconnect", "20\n");
+  const DeafPort deaf("::1");
+  SmtpServer four("127.0.0.1", deaf.port(), {});
+  remote.by_mx(deaf.port());
+  remote.dns.a("a.test", "::1");
+  remote.dns.a("a.test", "127.0.0.1");
+  const Deadline patience = Deadline::in_seconds(10);
+  CHECK(remote.send_to("a.test").back() ==
+        "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n");
+  CHECK_FALSE(patience.passed());
+  CHECK(four.sessions().size() == 1);
+}
+
+TEST_CASE("remote: the other family after one that answers and does not want us", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.greeting = "554 no reverse name, no mail";
+  SmtpServer six("::1", 0, script);
+  SmtpServer four("127.0.0.1", six.port(), {});
+  remote.by_mx(six.port());
+  remote.dns.a("a.test", "::1");
+  remote.dns.a("a.test", "127.0.0.1");
+  CHECK(remote.send_to("a.test").back() ==
+        "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n");
+  CHECK(six.sessions().size() == 1);
+}
+
+TEST_CASE("remote: what counts against a host, and what does not", "[remote]") {
+  struct Row {
+    const char* what;
+    bool counts;
+    SmtpScript script;
+  };
+  const auto with = [](auto change) {
+    SmtpScript script;
+    change(script);
+    return script;
+  };
+  const std::vector<Row> rows = {
+      {"refused", true, with([](SmtpScript&) {})},
+      {"reset", true, with([](SmtpScript& s) { s.reset = true; })},
+      {"closes at once", true, with([](SmtpScript& s) { s.greeting = ""; })},
+      {"silent", true, with([](SmtpScript& s) { s.silent = true; })},
+      {"4xx greeting", true, with([](SmtpScript& s) { s.greeting = "450 not now"; })},
+      {"421 greeting", true, with([](SmtpScript& s) { s.greeting = "421 not now"; })},
+      {"5xx greeting", true, with([](SmtpScript& s) { s.greeting = "554 never"; })},
+      {"no SMTP", true, with([](SmtpScript& s) { s.greeting = "SSH-2.0-x"; })},
+      {"421 at MAIL", true, with([](SmtpScript& s) { s.replies["MAIL"] = "421 down"; })},
+      {"421 at RCPT", true, with([](SmtpScript& s) { s.replies["RCPT"] = "421 down"; })},
+      {"421 at DATA", true, with([](SmtpScript& s) { s.replies["DATA"] = "421 down"; })},
+      {"421 at the end", true, with([](SmtpScript& s) { s.message = "421 down"; })},
+      {"450 at MAIL", false, with([](SmtpScript& s) { s.replies["MAIL"] = "450 later"; })},
+      {"greylisted", false, with([](SmtpScript& s) { s.replies["RCPT"] = "450 4.2.0 greylisted"; })},
+      {"451 at DATA", false, with([](SmtpScript& s) { s.replies["DATA"] = "451 later"; })},
+      {"451 at the end", false, with([](SmtpScript& s) { s.message = "451 later"; })},
+      {"refused recipient", false, with([](SmtpScript& s) { s.replies["RCPT"] = "550-no\n550 no"; })},
+      {"accepts", false, with([](SmtpScript&) {})},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    Remote remote;
+    remote.home.write("control/timeoutremote", "1\n");
+    const IpAddress address = *IpAddress::parse("127.0.0.1");
+    std::uint16_t port = 1;
+    std::unique_ptr<SmtpServer> server;
+    if (row.what != std::string("refused")) {
+      server = std::make_unique<SmtpServer>(row.script);
+      port = server->port();
+    }
+    remote.route(":127.0.0.1:" + std::to_string(port));
+    // Once before, long ago: this is the second time, and the next message is not even tried.
+    Tcpto(conf::home).failed(address, port, now_seconds() - 5000);
+    remote.send_to("a.test");
+    const auto entries = Tcpto(conf::home).entries();
+    CHECK(entries.size() == (row.counts ? 1 : 0));
+    if (!row.counts) continue;
+    REQUIRE(entries.size() == 1);
+    CHECK(entries[0].failures == 2);
+    CHECK(remote.send_to("a.test") ==
+          Reports{no_connection("127.0.0.1:" + std::to_string(port) +
+                                ": not tried now, it failed several times lately (qmail-tcpto).\n")});
+  }
+}
+
+TEST_CASE("remote: DNS servers that lie end in temporary failures that say so", "[remote]") {
+  struct Row {
+    const char* host;
+    const char* report;
+  };
+  const Row rows[] = {
+      {"odd.test",
+       "ZSorry, I couldn't find any host by that name. (#4.1.2)\nthe alias (CNAME) of odd.test is no "
+       "name that can be asked for.\n"},
+      {"contradiction.test",
+       "ZSorry, I couldn't find any host by that name. (#4.1.2)\nthe answer for "
+       "contradiction.test contradicts itself"},
+      {"flood.test", "ZSorry, I couldn't find any host by that name. (#4.1.2)\nDNS server "},
+      {"cut.test", "ZSorry, I couldn't find any host by that name. (#4.1.2)\nDNS server "},
+      {"loop-mx.test", "ZCNAME lookup failed temporarily. (#4.4.3)\nthe aliases (CNAME) of loop.test loop"},
+  };
+  Remote remote;
+  DnsServer& dns = remote.dns;
+  dns.cname_bytes("odd.test", "a.b");
+  dns.mx("contradiction.test", 1, "mx.test");
+  dns.trick("contradiction.test", DnsServer::Trick::contradiction);
+  dns.trick("flood.test", DnsServer::Trick::flood);
+  dns.trick("flood.test", DnsServer::Trick::no_tcp);
+  dns.trick("cut.test", DnsServer::Trick::no_tcp);
+  dns.mx("loop-mx.test", 1, "loop.test");
+  dns.cname("loop.test", "pool.test");
+  dns.cname("pool.test", "loop.test");
+  for (const Row& row : rows) {
+    CAPTURE(row.host);
+    const Reports reports = remote.send_to(row.host);
+    REQUIRE(reports.size() == 1);
+    CAPTURE(reports[0]);
+    CHECK(starts(reports[0], row.report));
+  }
+  // Ids and questions that are not ours, and records of strangers, change nothing.
+  SmtpServer server("127.0.0.2", 0, {});
+  remote.by_mx(server.port());
+  for (const DnsServer::Trick trick :
+       {DnsServer::Trick::wrong_id, DnsServer::Trick::wrong_question, DnsServer::Trick::strangers}) {
+    const std::string host = "trick" + std::to_string(static_cast<int>(trick)) + ".test";
+    dns.mx(host, 1, "mx." + host);
+    dns.a("mx." + host, "127.0.0.2");
+    dns.trick(host, trick);
+    dns.trick("mx." + host, trick);
+    CHECK(remote.send_to(host).back() ==
+          "K127.0.0.2 accepted message.\nRemote host said: 250 2.0.0 queued\n");
+  }
+}
+
+TEST_CASE("remote: exchangers whose look-ups fail slowly do not hold a delivery for ever", "[remote]") {
+  Remote remote;  // timeoutdns is 1: four seconds for all of them
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "mx" + std::to_string(i) + ".test";
+    remote.dns.mx("slow.test", static_cast<unsigned>(i), name);
+    remote.dns.trick(name, DnsServer::Trick::silent);
+  }
+  const Deadline patience = Deadline::in_seconds(15);
+  CHECK(
+      starts(remote.send_to("slow.test").at(0), "ZSorry, I couldn't find any host by that name. (#4.1.2)\n"));
+  CHECK_FALSE(patience.passed());
+  CHECK(remote.dns.count("A mx19.test") == 0);
+}
+
+TEST_CASE("remote: an address is tried once, however many exchangers have it", "[remote]") {
+  Remote remote;
+  SmtpScript script;
+  script.greeting = "421 busy";
+  SmtpServer server("127.0.0.2", 0, script);
+  remote.by_mx(server.port());
+  for (int i = 0; i < 5; ++i) {
+    const std::string name = "mx" + std::to_string(i) + ".test";
+    remote.dns.mx("same.test", static_cast<unsigned>(i), name);
+    remote.dns.a(name, "127.0.0.2");
+  }
+  CHECK(remote.send_to("same.test") ==
+        Reports{"ZConnected to 127.0.0.2 but greeting failed.\nRemote host said: 421 busy\n"});
+  CHECK(server.sessions().size() == 1);
+}
+
 TEST_CASE("remote: by mail exchangers, the best first", "[remote]") {
   Remote remote;
   SmtpServer first("127.0.0.2", 0, {});
@@ -452,7 +823,7 @@ TEST_CASE("remote: what is said when no exchanger could be used", "[remote]") {
   CHECK(remote.send_to("a.test") ==
         Reports{"ZConnected to 127.0.0.1 but my name was rejected.\nRemote host said: 450 wait\n"});
   remote.route(":127.0.0.1:1");
-  CHECK(remote.send_to("a.test") == Reports{no_connection});  // refused
+  CHECK(remote.send_to("a.test") == Reports{no_connection("127.0.0.1:1: Connection refused.\n")});
 }
 
 TEST_CASE("remote: a refused exchanger, a refusal that counts", "[remote]") {
@@ -591,7 +962,7 @@ TEST_CASE("remote: smtproutes", "[remote]") {
   CHECK(starts(remote.send_to("d.test").at(0), "ZUnable to read control files. (#4.3.0)\n"));
   CHECK(remote.send_to("d.test").at(0).find("\"starttls\"") != std::string::npos);
   CHECK(starts(remote.send_to("e.test").at(0), "ZUnable to read control files. (#4.3.0)\n"));
-  CHECK(remote.send_to("other.test") == Reports{no_connection});
+  CHECK(remote.send_to("other.test") == Reports{no_connection("127.0.0.1:1: Connection refused.\n")});
 }
 
 TEST_CASE("remote: time is over", "[remote]") {
@@ -632,20 +1003,26 @@ TEST_CASE("remote: hosts that do not answer are remembered", "[remote]") {
     Tcpto table(conf::home);
     const std::int64_t now = now_seconds();
     table.clear();
-    table.timed_out(*IpAddress::parse("127.0.0.2"), deaf.port(), now - 200);
-    table.timed_out(*IpAddress::parse("127.0.0.2"), deaf.port(), now);
+    table.failed(*IpAddress::parse("127.0.0.2"), deaf.port(), now - 200);
+    table.failed(*IpAddress::parse("127.0.0.2"), deaf.port(), now);
   }
   CHECK_FALSE(timed());  // not asked any more
   remote.route(":127.0.0.2:" + std::to_string(deaf.port()));
-  CHECK(remote.send_to("a.test") == Reports{no_connection});
+  CHECK(remote.send_to("a.test") ==
+        Reports{no_connection("127.0.0.2:" + std::to_string(deaf.port()) +
+                              ": not tried now, it failed several times lately (qmail-tcpto).\n")});
+  setenv("QMAILLASTATTEMPT", "1", 1);  // nobody will come back: it is asked all the same
+  CHECK(remote.send_to("a.test") ==
+        Reports{no_connection("127.0.0.2:" + std::to_string(deaf.port()) + ": Connection timed out.\n")});
+  unsetenv("QMAILLASTATTEMPT");
   CHECK(test::run({std::string(conf::home) + "/bin/qmail-tcpok"}).code == 0);
   CHECK(test::run({listing}).out.empty());
   {
     // One that answers again is forgotten.
     Tcpto table(conf::home);
     const std::int64_t now = now_seconds();
-    table.timed_out(*IpAddress::parse("127.0.0.3"), good.port(), now - 9999);
-    table.timed_out(*IpAddress::parse("127.0.0.3"), good.port(), now - 9000);
+    table.failed(*IpAddress::parse("127.0.0.3"), good.port(), now - 9999);
+    table.failed(*IpAddress::parse("127.0.0.3"), good.port(), now - 9000);
     REQUIRE(table.entries().size() == 1);
     remote.route(":127.0.0.3:" + std::to_string(good.port()));
     CHECK(remote.send_to("a.test").back()[0] == 'K');

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <optional>
+#include <utility>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -52,6 +53,20 @@ class Lines {
     }
   }
   bool waiting() const { return !have_.empty(); }
+  // So many bytes; fewer at the end.
+  std::string take(std::size_t n) {
+    while (have_.size() < n) {
+      pollfd fds[2] = {{fd_, POLLIN, 0}, {stop_, POLLIN, 0}};
+      char space[65536];
+      if (poll(fds, 2, 20000) <= 0 || fds[1].revents != 0) break;
+      const ssize_t got = recv(fd_, space, sizeof space, 0);
+      if (got <= 0) break;
+      have_.append(space, static_cast<std::size_t>(got));
+    }
+    std::string bytes = have_.substr(0, n);
+    have_.erase(0, bytes.size());
+    return bytes;
+  }
 
  private:
   int fd_, stop_;
@@ -94,6 +109,11 @@ std::vector<SmtpSession> SmtpServer::sessions() const {
   return sessions_;
 }
 
+std::vector<std::string> SmtpServer::peers() const {
+  const std::lock_guard lock(mutex_);
+  return peers_;
+}
+
 void SmtpServer::serve() {
   for (;;) {
     pollfd fds[2] = {{listen_.get(), POLLIN, 0}, {stop_read_.get(), POLLIN, 0}};
@@ -105,7 +125,13 @@ void SmtpServer::serve() {
       sessions_.emplace_back();
     }
     {
-      const Fd client(accept4(listen_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      sockaddr_storage peer{};
+      socklen_t size = sizeof peer;
+      const Fd client(accept4(listen_.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
+      if (client) {
+        const std::lock_guard lock(mutex_);
+        peers_.push_back(endpoint_of(peer)->address.text());
+      }
       if (script_.reset) {
         const linger now{1, 0};
         setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -136,11 +162,19 @@ void SmtpServer::converse(int fd) {
     return;
   }
   if (!say(script_.greeting)) return;
+  std::string chunks;
   while (const std::optional<std::string> line = lines.next()) {
     const std::string command = line->substr(0, line->find_last_not_of("\r\n") + 1);
     session.commands.push_back(command);
     if (lines.waiting()) session.early_commands = true;
     std::string reply = "250 ok";
+    if (command.starts_with("BDAT ")) {  // RFC 3030
+      chunks += lines.take(std::stoul(command.substr(5)));
+      if (command.ends_with(" LAST")) {
+        session.messages.push_back(std::exchange(chunks, ""));
+        reply = script_.message;
+      }
+    }
     if (command.starts_with("EHLO")) reply = script_.ehlo;
     if (command == "DATA") reply = "354 go ahead";
     if (command == "QUIT") reply = "221 bye";

@@ -44,6 +44,8 @@ class SmtpServer {
   std::uint16_t port() const { return port_; }
   // What happened on each connection so far; waits a moment for one that has not been closed yet.
   std::vector<SmtpSession> sessions() const;
+  // From which address each connection came.
+  std::vector<std::string> peers() const;
 
  private:
   void serve();
@@ -54,6 +56,7 @@ class SmtpServer {
   Fd listen_, stop_read_, stop_write_;
   mutable std::mutex mutex_;
   std::vector<SmtpSession> sessions_;
+  std::vector<std::string> peers_;
   bool busy_ = false;
   std::thread thread_;
 };

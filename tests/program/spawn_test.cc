@@ -311,7 +311,7 @@ TEST_CASE("qmail-rspawn runs qmail-remote as qmailr and digests its report", "[q
   REQUIRE(mkdir(home.path("queue/lock").c_str(), 0755) == 0);
   home.write("queue/lock/tcpto", "");
   REQUIRE(chown(home.path("queue/lock/tcpto").c_str(), qmailr.uid, qmailr.gid) == 0);
-  Tcpto(conf::home).timed_out(*IpAddress::parse("192.0.2.1"), 25, 1000);
+  Tcpto(conf::home).failed(*IpAddress::parse("192.0.2.1"), 25, 1000);
   REQUIRE(Tcpto(conf::home).entries().size() == 1);
   Spawner spawner({home.path("bin/qmail-rspawn")});
   home.script(

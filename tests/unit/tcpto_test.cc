@@ -41,25 +41,37 @@ IpAddress ip(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("tcpto: two timeouts two minutes apart make a host dead for an hour", "[tcpto]") {
+TEST_CASE("tcpto: how long a host is left alone", "[tcpto]") {
+  CHECK(tcpto_dead_seconds(0, 0) == 0);
+  CHECK(tcpto_dead_seconds(1, 0) == 0);
+  CHECK(tcpto_dead_seconds(2, 0) == 900);
+  CHECK(tcpto_dead_seconds(3, 0) == 1800);
+  CHECK(tcpto_dead_seconds(4, 0) == 3600);
+  CHECK(tcpto_dead_seconds(5, 0) == 3600);
+  CHECK(tcpto_dead_seconds(255, 0) == 3600);
+  CHECK(tcpto_dead_seconds(4, 31) == 3600 - 871);
+  CHECK(tcpto_dead_seconds(4, 32) == 3600);
+}
+
+TEST_CASE("tcpto: two failures two minutes apart make a host dead for a while", "[tcpto]") {
   const Home home;
   Tcpto table(home.path);
   const std::int64_t start = 1000000;
   for (const std::string host : {"192.0.2.1", "2001:db8::1"}) {
     CAPTURE(host);
     CHECK_FALSE(table.dead(ip(host), 25, start, 0));
-    table.timed_out(ip(host), 25, start);
+    table.failed(ip(host), 25, start);
     CHECK_FALSE(table.dead(ip(host), 25, start, 0));
-    table.timed_out(ip(host), 25, start + tcpto_same_event - 1);  // the same event
+    table.failed(ip(host), 25, start + tcpto_same_event - 1);  // the same event
     CHECK_FALSE(table.dead(ip(host), 25, start + 200, 0));
-    table.timed_out(ip(host), 25, start + tcpto_same_event);
+    table.failed(ip(host), 25, start + tcpto_same_event);
     const std::int64_t when = start + tcpto_same_event;
     CHECK(table.dead(ip(host), 25, when, 0));
-    CHECK(table.dead(ip(host), 25, when + tcpto_dead_seconds - 1, 0));
-    CHECK_FALSE(table.dead(ip(host), 25, when + tcpto_dead_seconds, 0));
-    CHECK(table.dead(ip(host), 25, when + tcpto_dead_seconds, 1));  // another process asks later
-    CHECK_FALSE(table.dead(ip(host), 25, when - 10, 0));            // the clock went back: ask the host
-    CHECK_FALSE(table.dead(ip(host), 587, when, 0));                // another port is another service
+    CHECK(table.dead(ip(host), 25, when + 899, 0));
+    CHECK_FALSE(table.dead(ip(host), 25, when + 900, 0));
+    CHECK_FALSE(table.dead(ip(host), 25, when + 899, 1));  // another process asks sooner
+    CHECK_FALSE(table.dead(ip(host), 25, when - 10, 0));   // the clock went back: ask the host
+    CHECK_FALSE(table.dead(ip(host), 587, when, 0));       // another port is another service
   }
   CHECK(table.entries().size() == 2);
   CHECK(table.dead(ip("192.0.2.1"), 25, start + tcpto_same_event, 0));
@@ -69,7 +81,7 @@ TEST_CASE("tcpto: two timeouts two minutes apart make a host dead for an hour", 
   REQUIRE(left.size() == 1);
   CHECK(left[0].address.text() == "2001:db8::1");
   CHECK(left[0].port == 25);
-  CHECK(left[0].timeouts == 2);
+  CHECK(left[0].failures == 2);
   CHECK(left[0].when == start + tcpto_same_event);
   table.clear();
   CHECK(table.entries().empty());
@@ -78,8 +90,8 @@ TEST_CASE("tcpto: two timeouts two minutes apart make a host dead for an hour", 
 TEST_CASE("tcpto: another process sees it", "[tcpto]") {
   const Home home;
   Tcpto one(home.path), two(home.path);
-  one.timed_out(ip("192.0.2.1"), 25, 1000);
-  two.timed_out(ip("192.0.2.1"), 25, 2000);
+  one.failed(ip("192.0.2.1"), 25, 1000);
+  two.failed(ip("192.0.2.1"), 25, 2000);
   CHECK(one.dead(ip("192.0.2.1"), 25, 2000, 0));
 }
 
@@ -87,8 +99,8 @@ TEST_CASE("tcpto: a full table forgets what matters least", "[tcpto]") {
   const Home home;
   Tcpto table(home.path);
   for (unsigned i = 0; i < tcpto_records; ++i)
-    table.timed_out(ip("10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250)), 25, 5000 + i);
-  table.timed_out(ip("192.0.2.9"), 25, 9000);
+    table.failed(ip("10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250)), 25, 5000 + i);
+  table.failed(ip("192.0.2.9"), 25, 9000);
   const auto entries = table.entries();
   CHECK(entries.size() == tcpto_records);
   CHECK(entries[0].address.text() == "192.0.2.9");  // 10.0.0.0 was the oldest
@@ -100,7 +112,7 @@ TEST_CASE("tcpto: rubbish, qmail's own table, no table", "[tcpto]") {
   {
     Tcpto table(home.path);
     CHECK(table.entries().empty());
-    table.timed_out(ip("192.0.2.1"), 25, 1000);
+    table.failed(ip("192.0.2.1"), 25, 1000);
     CHECK(table.entries().size() == 1);
   }
   home.fill(std::string(77, 'x'));
@@ -113,7 +125,7 @@ TEST_CASE("tcpto: rubbish, qmail's own table, no table", "[tcpto]") {
   Tcpto none(home.path);
   CHECK_FALSE(none.usable());
   CHECK_FALSE(none.dead(ip("192.0.2.1"), 25, 1000, 0));
-  none.timed_out(ip("192.0.2.1"), 25, 1000);
+  none.failed(ip("192.0.2.1"), 25, 1000);
   none.answered(ip("192.0.2.1"), 25);
   CHECK(none.entries().empty());
   CHECK_THROWS_AS(none.clear(), SystemError);
