@@ -19,8 +19,12 @@ CXXFLAGS := -std=c++20 $(OPT) -g0 -fPIE -ffunction-sections -fdata-sections -fno
 LDFLAGS  := -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed $(EXTRA_LDFLAGS)
 STRIP    ?= -s
 LIBS     := -l:libowfat.a -l:libbearssl.a -lcrypt -lresolv
+# What runs before main in a static program (the file says why): for the C library that it knows, else libc's own.
+ifeq ($(origin STATIC_START),undefined)
+STATIC_START := $(if $(filter glibc-2.36-x86_64-%,$(shell getconf GNU_LIBC_VERSION | tr ' ' -)-$(shell $(CXX) -dumpmachine)),$(BUILD)/lib/base/static_start.o)
+endif
 # packed relative relocations: a quarter of the instructions before main
-LINK_static ?= -static-pie -Wl,-z,pack-relative-relocs
+LINK_static ?= -static-pie -Wl,-z,pack-relative-relocs $(STATIC_START)
 LINK_nss    ?= -pie -static-libstdc++ -static-libgcc
 
 FOLDERS  := smtpd qmail-send local remote inject pop3d checkpassword admin
@@ -29,7 +33,7 @@ TABLE    := $(foreach t,$(shell awk '$$1=="p"{print $$2":"$$3":"$$4}' admin/hier
 NAMES    := $(foreach t,$(TABLE),$(word 1,$(subst :, ,$t)))
 MAINS    := $(foreach t,$(TABLE),$(word 2,$(subst :, ,$t))/$(word 1,$(subst :, ,$t)).cc)
 
-LIBSRC   := $(filter-out lib/base/sealgen.cc,$(wildcard lib/*/*.cc))
+LIBSRC   := $(filter-out lib/base/sealgen.cc lib/base/static_start.cc,$(wildcard lib/*/*.cc))
 LIBOBJ   := $(LIBSRC:%.cc=$(BUILD)/%.o) $(BUILD)/gen/seal_filters.o
 LIBHATO  := $(BUILD)/libhato.a
 
@@ -113,7 +117,7 @@ $(BUILD)/probe/%.o: %.cc
 	$(CXX) $(CXXFLAGS) -DHATO_SEAL_PROBE -MMD -MP -c -o $@ $<
 
 define program
-$(BIN)/$(word 1,$1): $(BUILD)/$(word 2,$1)/$(word 1,$1).o $(PROBE_OBJ) $(BUILD)/$(word 2,$1).a $(LIBHATO) $(BIN)/.conf.o
+$(BIN)/$(word 1,$1): $(BUILD)/$(word 2,$1)/$(word 1,$1).o $(PROBE_OBJ) $(BUILD)/$(word 2,$1).a $(LIBHATO) $(BIN)/.conf.o $(filter %.o,$(LINK_$(word 3,$1)))
 	$$(CXX) $(LINK_$(word 3,$1)) $$(LDFLAGS) $$(STRIP) -o $$@.part $$< $(PROBE_OBJ) $(BUILD)/$(word 2,$1).a $(BIN)/.conf.o $(LIBHATO) $$(LIBS)
 	@mv -f $$@.part $$@
 endef
