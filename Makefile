@@ -20,11 +20,12 @@ LDFLAGS  := -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed $(EXTRA_LDFLAG
 STRIP    ?= -s
 LIBS     := -l:libowfat.a -l:libbearssl.a -lcrypt -lresolv
 # What runs before main in a static program (the file says why): for the C library that it knows, else libc's own.
+comma := ,
 ifeq ($(origin STATIC_START),undefined)
 STATIC_START := $(if $(filter glibc-2.36-x86_64-%,$(shell getconf GNU_LIBC_VERSION | tr ' ' -)-$(shell $(CXX) -dumpmachine)),$(BUILD)/lib/base/static_start.o)
 endif
 # packed relative relocations: a quarter of the instructions before main
-LINK_static ?= -static-pie -Wl,-z,pack-relative-relocs $(STATIC_START)
+LINK_static ?= -static-pie -Wl,-z,pack-relative-relocs $(STATIC_START) $(if $(STATIC_START),-Wl$(comma)--wrap=_dl_find_object)
 LINK_nss    ?= -pie -static-libstdc++ -static-libgcc
 
 FOLDERS  := smtpd qmail-send local remote inject pop3d checkpassword admin

@@ -1,9 +1,13 @@
 #include "lib/base/io.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "lib/base/error.h"
 
@@ -11,18 +15,24 @@ namespace hato {
 
 namespace {
 
-bool wait_for(int fd, short events, Deadline deadline) {
+// Milliseconds that one read or write may take now, -1: for ever. The clock is asked only where there is a limit for all
+// of them together.
+int limit_of_one(std::int64_t timeout_seconds, Deadline all) {
+  const int left = all.poll_ms();
+  if (timeout_seconds <= 0) return left;
+  const int one = timeout_seconds < INT_MAX / 1000 ? static_cast<int>(timeout_seconds) * 1000 : INT_MAX;
+  return left < 0 ? one : std::min(one, left);
+}
+
+// False when the time for one read or write is over before fd is ready.
+bool wait_for(int fd, short events, std::int64_t timeout_seconds, Deadline all) {
   for (;;) {
     pollfd p{fd, events, 0};
-    const int n = poll(&p, 1, deadline.poll_ms());
+    const int n = poll(&p, 1, limit_of_one(timeout_seconds, all));
     if (n > 0) return true;
     if (n == 0) return false;
     if (errno != EINTR) throw_errno("poll");
   }
-}
-
-Deadline one_call(std::int64_t timeout_seconds, Deadline all) {
-  return timeout_seconds > 0 ? earlier(Deadline::in_seconds(timeout_seconds), all) : all;
 }
 
 // Passing read or write themselves would switch libowfat to a writev path that repeats bytes after a short
@@ -35,10 +45,10 @@ ssize_t (*as_owfat_op(Op* op))() {
 }  // namespace
 
 bool wait_readable(int fd, Deadline deadline) {
-  return wait_for(fd, POLLIN, deadline);
+  return wait_for(fd, POLLIN, 0, deadline);
 }
 bool wait_writable(int fd, Deadline deadline) {
-  return wait_for(fd, POLLOUT, deadline);
+  return wait_for(fd, POLLOUT, 0, deadline);
 }
 
 Writer::Writer(int fd, std::string name, std::int64_t timeout_seconds, std::size_t space)
@@ -50,32 +60,29 @@ Writer::Writer(int fd, std::string name, std::int64_t timeout_seconds, std::size
 ssize_t Writer::op(int fd, const char* data, std::size_t size, void* self) {
   Writer* writer = static_cast<Writer*>(static_cast<buffer*>(self)->cookie);
   if (writer->error_ != 0) return -1;
-  const Deadline deadline = one_call(writer->timeout_seconds_, writer->deadline_);
+  bool full = false;
   for (;;) {
-    try {
-      if (deadline.poll_ms() >= 0 && !wait_writable(fd, deadline)) {
-        writer->error_ = ETIMEDOUT;
-        return -1;
+    if (full || (!writer->socket_ && limit_of_one(writer->timeout_seconds_, writer->deadline_) >= 0)) {
+      try {
+        if (!wait_for(fd, POLLOUT, writer->timeout_seconds_, writer->deadline_)) return writer->fail(ETIMEDOUT);
+      } catch (const SystemError& e) {  // must not fly through C
+        return writer->fail(e.error());
       }
-    } catch (const SystemError& e) {  // must not fly through C
-      writer->error_ = e.error();
-      return -1;
     }
-    const ssize_t n = ::write(fd, data, size);
+    // A socket that has room takes it at once: only a full one is waited for.
+    const ssize_t n = writer->socket_ ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : ::write(fd, data, size);
     if (n >= 0) return n;
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
-      pollfd p{fd, POLLOUT, 0};
-      poll(&p, 1, deadline.poll_ms());
-      if (deadline.passed()) {
-        writer->error_ = ETIMEDOUT;
-        return -1;
-      }
-      continue;
-    }
-    writer->error_ = errno;
-    return -1;
+    full = errno == EAGAIN;
+    if (errno == ENOTSOCK)
+      writer->socket_ = false;
+    else if (errno != EINTR && errno != EAGAIN)
+      return writer->fail(errno);
   }
+}
+
+ssize_t Writer::fail(int error) {
+  error_ = error;
+  return -1;
 }
 
 void Writer::check() const {
@@ -103,32 +110,26 @@ Reader::Reader(int fd, std::string name, std::int64_t timeout_seconds, std::size
 
 ssize_t Reader::op(int fd, char* data, std::size_t size, void* self) {
   Reader* reader = static_cast<Reader*>(static_cast<buffer*>(self)->cookie);
-  const Deadline deadline = one_call(reader->timeout_seconds_, reader->deadline_);
+  bool empty = limit_of_one(reader->timeout_seconds_, reader->deadline_) >= 0;
   for (;;) {
     try {
-      if (deadline.poll_ms() >= 0 && !wait_readable(fd, deadline)) {
-        reader->error_ = ETIMEDOUT;
-        return -1;
-      }
+      if (empty && !wait_for(fd, POLLIN, reader->timeout_seconds_, reader->deadline_))
+        return reader->fail(ETIMEDOUT);
     } catch (const SystemError& e) {
-      reader->error_ = e.error();
-      return -1;
+      return reader->fail(e.error());
     }
     const ssize_t n = ::read(fd, data, size);
     if (n >= 0) return n;
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
-      pollfd p{fd, POLLIN, 0};
-      poll(&p, 1, deadline.poll_ms());
-      if (deadline.passed()) {
-        reader->error_ = ETIMEDOUT;
-        return -1;
-      }
-      continue;
-    }
-    reader->error_ = errno;
-    return -1;
+    if (errno == EAGAIN)
+      empty = true;
+    else if (errno != EINTR)
+      return reader->fail(errno);
   }
+}
+
+ssize_t Reader::fail(int error) {
+  error_ = error;
+  return -1;
 }
 
 std::string_view Reader::buffered() const {

@@ -33,13 +33,15 @@ class Writer {
 
  private:
   static ssize_t op(int fd, const char* data, std::size_t size, void* self);
+  ssize_t fail(int error);
   void check() const;
 
   int fd_;
   std::string name_;
   std::int64_t timeout_seconds_;
   Deadline deadline_ = Deadline::never();
-  int error_ = 0;  // errno of the first failure; ETIMEDOUT for a deadline
+  bool socket_ = true;  // until the first write tells
+  int error_ = 0;       // errno of the first failure; ETIMEDOUT for a deadline
   std::unique_ptr<char[]> space_;
   buffer buffer_;
 };
@@ -78,6 +80,7 @@ class Reader {
 
  private:
   static ssize_t op(int fd, char* data, std::size_t size, void* self);
+  ssize_t fail(int error);
 
   int fd_;
   std::string name_;
