@@ -6,6 +6,7 @@ const std::vector<ControlFile>& control_files() {
   using enum ControlShape;
   static const std::vector<ControlFile> files = {
       {"badmailfrom", list, "Any MAIL FROM is allowed.", "", " not accepted in MAIL FROM."},
+      {"bindroutes", list, "The kernel chooses the source address of SMTP.", "Source address: ", ""},
       {"bouncefrom", line, "MAILER-DAEMON", "Bounce user name is ", "."},
       {"bouncehost", line_or_me, "bouncehost", "Bounce host name is ", "."},
       {"cgisenders", list, "No senders for scripts besides those of the user ids.",
@@ -25,6 +26,7 @@ const std::vector<ControlFile>& control_files() {
        "Messages handed in at once: ", "."},
       {"gates", list, "No other gate than gate/s.", "Gate: ", "."},
       {"helohost", line_or_me, "helohost", "SMTP client HELO host name is ", "."},
+      {"helohosts", list, "No HELO host names by address.", "HELO host name: ", ""},
       {"idhost", line_or_me, "idhost", "Message-ID host name is ", "."},
       {"localiphost", line_or_me, "localiphost", "Local IP address becomes ", "."},
       {"locals", list, "Messages for me are delivered locally.", "Messages for ", " are delivered locally."},

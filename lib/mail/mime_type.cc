@@ -60,6 +60,8 @@ class Scanner {
     while (!ended() && text_[at_] != ';') {
       if (text_[at_] == '"')
         take_value();
+      else if (text_[at_] == '(')
+        skip_space();
       else
         ++at_;
     }
