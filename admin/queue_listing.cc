@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -69,6 +70,7 @@ QueueListing::QueueListing(const std::string& queue) : paths_(queue, conf::split
       std::unique(messages.begin(), messages.end(),
                   [](const ListedMessage& a, const ListedMessage& b) { return a.id == b.id && b.fresh; }),
       messages.end());
+  read_holds();
   for (const unsigned number : subdirectories("state"))
     read_names("state/" + std::to_string(number), states, false, number);
   std::vector<ListedMessage> in_bad;
@@ -76,6 +78,23 @@ QueueListing::QueueListing(const std::string& queue) : paths_(queue, conf::split
   read_names("bad", in_bad, false, 0);
   strays.resize(strays_before);  // anything may lie in bad/
   for (const ListedMessage& message : in_bad) bad.push_back(message.id);
+}
+
+// A queue of another installation may not have the directory yet.
+void QueueListing::read_holds() {
+  if (access((paths_.queue + "/hold").c_str(), F_OK) != 0 && errno == ENOENT) return;
+  std::vector<ListedMessage> marks;
+  read_names("hold", marks, false, 0);
+  for (const ListedMessage& mark : marks) holds.push_back(mark.id);
+  std::sort(holds.begin(), holds.end());
+  if (holds.empty()) return;
+  for (ListedMessage& message : messages)
+    message.held = std::binary_search(holds.begin(), holds.end(), message.id);
+}
+
+std::size_t QueueListing::held_count() const {
+  return static_cast<std::size_t>(
+      std::count_if(messages.begin(), messages.end(), [](const ListedMessage& m) { return m.held; }));
 }
 
 std::size_t QueueListing::fresh_count() const {

@@ -14,6 +14,7 @@ struct ListedMessage {
   QueueId id;
   bool fresh = false;         // in new/: not yet tried, or being delivered for the first time
   unsigned subdirectory = 0;  // of mess/, when not fresh
+  bool held = false;          // the operator holds it (hold/ID)
 };
 
 // A file with a name that the queue does not give out. Names that begin with a dot are left out: messages
@@ -34,15 +35,18 @@ class QueueListing {
   std::vector<ListedMessage> messages;  // by id
   std::vector<ListedMessage> states;    // state/NN/ID; never fresh
   std::vector<QueueId> bad;
+  std::vector<QueueId> holds;  // names in hold/, by id; also those whose message is gone
   std::vector<Stray> strays;
 
   std::size_t fresh_count() const;
+  std::size_t held_count() const;
   std::string path(const ListedMessage& message) const;
   std::string state_path(const ListedMessage& state) const;
 
  private:
   void read_names(const std::string& below, std::vector<ListedMessage>& into, bool fresh,
                   unsigned subdirectory);
+  void read_holds();
   std::vector<unsigned> subdirectories(const std::string& below) const;
 
   QueuePaths paths_;

@@ -11,11 +11,12 @@ struct Form {
   CleanVerb verb;
   bool in_new;
 };
-constexpr Form forms[] = {{"unlink new ", CleanVerb::unlink, true},
-                          {"unlink mess ", CleanVerb::unlink, false},
-                          {"defer new ", CleanVerb::defer, true},
-                          {"bad new ", CleanVerb::bad, true},
-                          {"bad mess ", CleanVerb::bad, false}};
+constexpr Form forms[] = {
+    {"unlink new ", CleanVerb::unlink, true}, {"unlink mess ", CleanVerb::unlink, false},
+    {"defer new ", CleanVerb::defer, true},   {"bad new ", CleanVerb::bad, true},
+    {"bad mess ", CleanVerb::bad, false},     {"remove ", CleanVerb::remove, false},
+    {"hold ", CleanVerb::hold, false},        {"release ", CleanVerb::release, false},
+    {"sync ", CleanVerb::sync, false}};
 
 std::optional<CleanCommand> parse_command(std::string_view line) {
   for (const Form& form : forms) {

@@ -7,6 +7,13 @@
 //   bad new ID        move queue/new/ID to queue/bad/ID
 //   bad mess ID       move queue/mess/NN/ID to queue/bad/ID
 //
+// For the operator, whose answer must survive a power cut (lib/net/send_request.h); done when it is on disk:
+//
+//   remove ID         remove queue/new/ID and queue/mess/NN/ID, whichever there is, and queue/hold/ID
+//   hold ID           make queue/hold/ID (there already: done)
+//   release ID        remove queue/hold/ID (gone already: done)
+//   sync ID           sync queue/state/NN/ID
+//
 // An answer is "+" (done) or "-" and why not. IDs are QueueIds: digits, nothing else can name a file.
 #pragma once
 
@@ -24,11 +31,11 @@ constexpr std::size_t clean_batch_limit = 64;      // commands in one packet
 constexpr std::size_t clean_packet_limit = 16384;  // bytes of a packet, either way
 constexpr std::size_t clean_why_limit = 200;       // bytes of one answer's text
 
-enum class CleanVerb { unlink, defer, bad };
+enum class CleanVerb { unlink, defer, bad, remove, hold, release, sync };
 
 struct CleanCommand {
   CleanVerb verb = CleanVerb::unlink;
-  bool in_new = false;  // queue/new, else queue/mess/NN
+  bool in_new = false;  // queue/new, else queue/mess/NN; false with the operator's verbs
   QueueId id;
   bool operator==(const CleanCommand&) const = default;
 };

@@ -19,13 +19,6 @@ namespace hato {
 
 namespace {
 
-// Waiting::flags.
-constexpr std::uint32_t flag_now = 1;    // every channel with pending recipients is tried, slot or not
-constexpr std::uint32_t flag_old = 2;    // of an earlier run, whose deliveries may still be going
-constexpr std::uint32_t flag_fresh = 4;  // not announced in the log yet
-constexpr std::uint32_t flag_both = 8;   // the other channel has an entry, or a pass, of its own
-constexpr std::uint32_t flag_told = 16;  // the log says that we wait for an old run's delivery
-
 constexpr std::size_t bounces_in_memory = 50;    // messages that wait for a child to take their bounce
 constexpr std::size_t entries_per_round = 2000;  // of queue/new, when it is looked through
 constexpr std::size_t reports_per_round = 100;
@@ -98,6 +91,7 @@ void Dispatch::start() {
   now_ = now_seconds();
   missed_at_ = now_;
   missed_allowed_ = missed_per_second;
+  listen_for_requests();
   scan_start();
   status();
   next_alive_ = now_;
@@ -107,6 +101,8 @@ void Dispatch::start() {
 void Dispatch::scan_start() {
   const std::int64_t alive = read_alive(paths_.lock("alive"));
   const std::vector<std::uint64_t> states = ids_in_split("state");
+  std::vector<std::uint64_t> held = ids_on_hold();
+  for (const std::uint64_t value : held) held_.hold(QueueId(value));
   std::vector<std::uint64_t> ids;
   for (const std::uint64_t value : ids_in_split("mess")) {
     const QueueId id(value);
@@ -114,7 +110,10 @@ void Dispatch::scan_start() {
     // One with a state may lack nothing but its bounce, which is not to wait for a slot: it is looked at
     // soon.
     const bool soon = slot > now_ && std::binary_search(states.begin(), states.end(), value);
-    (slot <= now_ || soon ? missed_ : unsorted_).append(id, soon ? now_ : slot, flag_old);
+    if (held_.contains(id))
+      held_.park(id, {std::nullopt, flag_old});
+    else
+      (slot <= now_ || soon ? missed_ : unsorted_).append(id, soon ? now_ : slot, flag_old);
     ids.push_back(value);
   }
   unsorted_.arrange();
@@ -131,6 +130,27 @@ void Dispatch::scan_start() {
   std::vector<std::uint64_t> strays;
   std::set_difference(states.begin(), states.end(), ids.begin(), ids.end(), std::back_inserter(strays));
   forget_states(strays);
+  strays.clear();
+  std::set_difference(held.begin(), held.end(), ids.begin(), ids.end(), std::back_inserter(strays));
+  forget_holds(strays);
+}
+
+std::vector<std::uint64_t> Dispatch::ids_on_hold() {
+  std::vector<std::uint64_t> ids;
+  if (file_exists(paths_.queue + "/hold"))
+    for_each_id(paths_.queue + "/hold", [&](QueueId id) { ids.push_back(id.value()); });
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+// The same with a message that was held.
+void Dispatch::forget_holds(const std::vector<std::uint64_t>& strays) {
+  for (const std::uint64_t value : strays) {
+    const QueueId id(value);
+    if (file_exists(paths_.mess(id)) || file_exists(paths_.fresh(id))) continue;
+    held_.release(id);
+    ask_cleaner({CleanVerb::release, false, id}, {}, 0);
+  }
 }
 
 // The names in queue/mess/NN or queue/state/NN, sorted.
@@ -242,6 +262,10 @@ std::string Dispatch::name_of(QueueId id, bool in_new) const {
 // the whole message.
 void Dispatch::load(Waiting entry, const Channel* wanted) {
   const QueueId id(entry.id);
+  if (held_.contains(id)) {
+    held_.park(id, {wanted != nullptr ? std::optional(*wanted) : std::nullopt, entry.flags});
+    return;
+  }
   if (const auto found = active_.find(id.value()); found != active_.end()) {
     QueuedMessage& message = *found->second;
     if (wanted == nullptr) {  // only what is held has an entry of its own while it is in hand
@@ -467,6 +491,7 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
   --l.used;
   QueuedMessage& message = *active_.at(delivery.id.value());
   message.recipients[delivery.recipient].fate = Fate::pending;
+  const bool unwanted = message.removed || message.recipients[delivery.recipient].unwanted;
   --message.pass(channel).in_flight;
 
   std::optional<DeliveryReport> report = decode_report(packet);
@@ -475,7 +500,7 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
   } else {
     const bool much = message.report_bytes > reports_limit;
     std::string text = report->text.substr(0, much ? short_report : state_format::text_limit);
-    if (report->status == 'Z' && message.dying) {
+    if (report->status == 'Z' && message.dying && !unwanted) {
       report->status = 'D';
       if (!text.empty() && text.back() != '\n') text += '\n';
       text += "I'm not going to try again; this message has been in the queue too long.\n";
@@ -490,6 +515,7 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
         break;
       case 'D':
         log_.failure(*number, text);
+        if (unwanted) break;
         mark(message, {StateType::failed, index, text});
         message.resolve(delivery.recipient, Fate::failed, std::move(text));
         break;
@@ -497,12 +523,14 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
         log_.deferral(*number, text);
         break;
     }
+    if (unwanted) message.resolve(delivery.recipient, Fate::done, "");
   }
   status();
   if (message.pass(channel).in_flight == 0 && !message.has_next(channel)) end_pass(message, channel);
 }
 
 void Dispatch::mark(QueuedMessage& message, const StateRecord& record) {
+  if (message.removed) return;
   try {
     message.state.append(record);
   } catch (const Error& e) {
@@ -514,12 +542,16 @@ void Dispatch::mark(QueuedMessage& message, const StateRecord& record) {
 
 // Every recipient of the channel was tried.
 void Dispatch::end_pass(QueuedMessage& message, Channel channel) {
+  close_pass(message, channel);
+  settle(message);
+}
+
+void Dispatch::close_pass(QueuedMessage& message, Channel channel) {
   Pass& pass = message.pass(channel);
   pass.running = false;
   if (pass.pending > 0)
     lane(channel).later.push(message.id, first_slot_after(birth_of(message.id), channel, now_),
                              message.pass(other(channel)).pending > 0 ? flag_both : 0);
-  settle(message);
 }
 
 void Dispatch::spawner_died(Channel channel) {
@@ -549,7 +581,7 @@ void Dispatch::settle(QueuedMessage& message) {
 
 // Every recipient has come to an end: tell the sender of failures, then remove the message.
 void Dispatch::finish(QueuedMessage& message) {
-  if (!message.bounced && message.has_failures()) {
+  if (!message.bounced && !message.removed && message.has_failures()) {
     const std::string& sender = message.opened.envelope.sender;
     if (sender == double_bounce_sender) {
       log_.line("triple bounce: discarding " + name_of(message.id, message.in_new));
@@ -602,6 +634,10 @@ void Dispatch::start_bounces() {
   while (!to_bounce_.empty() && !bounces_.full() && !exit_soon_) {
     QueuedMessage& message = *active_.at(to_bounce_.front().value());
     to_bounce_.pop_front();
+    if (message.removed) {
+      end(message);
+      continue;
+    }
     try {
       start_bounce(message);
     } catch (const Error& e) {
@@ -699,6 +735,12 @@ void Dispatch::take_clean_answers() {
         else
           ending_.push(command.id, now_ + trouble_seconds, flag_now), active_.erase(command.id.value());
         break;
+      case CleanVerb::remove:
+      case CleanVerb::hold:
+      case CleanVerb::release:
+      case CleanVerb::sync:
+        take_operator_answer(command, answer);
+        break;
     }
   }
   if (gone) clean_died();
@@ -709,11 +751,16 @@ void Dispatch::clean_died() {
   log_.alert("oh no! lost qmail-clean connection! dying...");
   cleaner_alive_ = false;
   exit_soon_ = true;
+  refuse_operator_answers();
   for (const auto& [id, message] : active_)
     if (message->phase == QueuedMessage::Phase::ending) mark_all_done(*message);
 }
 
 void Dispatch::forget(QueueId id) {
+  if (held_.contains(id)) {
+    held_.release(id);
+    ask_cleaner({CleanVerb::release, false, id}, {}, 0);
+  }
   active_.erase(id.value());
   in_new_.erase(id.value());
 }
@@ -768,8 +815,10 @@ void Dispatch::work() {
     missed_allowed_ = missed_per_second;
     missed_at_ = now_;
   }
+  work_on_flushes();
   if (!exit_soon_) {
     step_rescan();
+    bring_forward();
     for (std::size_t n = 0; n < loads_per_round && to_bounce_.size() < bounces_in_memory; ++n) {
       const std::optional<Waiting> entry = ending_.pop_due(now_);
       if (!entry) break;
@@ -794,6 +843,7 @@ int Dispatch::sleep_ms() const {
   };
   if (!exit_soon_) {
     until(next_rescan_);
+    if (!retries_.empty()) until(brought_forward_ + 1);
     if (to_bounce_.size() < bounces_in_memory) until(ending_.earliest());
     for (const Lane& l : lanes_) {
       if (!l.free()) continue;
@@ -803,7 +853,9 @@ int Dispatch::sleep_ms() const {
     }
   }
   const std::int64_t us = next * 1000000 - now_us();
-  return static_cast<int>(std::clamp<std::int64_t>(us / 1000 + 1, 0, alive_seconds * 1000));
+  const auto ms = static_cast<int>(std::clamp<std::int64_t>(us / 1000 + 1, 0, alive_seconds * 1000));
+  const int patience = flushes_.patience_ms();
+  return patience < 0 ? ms : std::min(ms, patience);
 }
 
 void Dispatch::wait(const SendSignals& signals, const sigset_t& mask) {
@@ -814,7 +866,11 @@ void Dispatch::wait(const SendSignals& signals, const sigset_t& mask) {
   watch(exit_soon_ ? -1 : trigger_.fd(), true, false);
   for (const Lane& l : lanes_) watch(l.alive ? l.spawner.fd() : -1, true, l.blocked);
   watch(cleaner_alive_ ? cleaner_.fd() : -1, true, cleaner_.blocked());
+  watch(flushes_.fd(), true, false);
+  const std::size_t first_bounce = polled.size();
   for (const int fd : bounces_.fds()) watch(fd, true, false);
+  const std::size_t first_request = polled.size();
+  for (const int fd : requests_.fds()) watch(fd, true, false);
 
   const bool signalled =
       (signals.exit_soon && !exit_soon_) || signals.run_now || signals.reread || signals.child_ended;
@@ -835,11 +891,15 @@ void Dispatch::wait(const SendSignals& signals, const sigset_t& mask) {
     if (events & ~POLLOUT) take_reports(channel);
   }
   if (polled[3].revents & ~POLLOUT) take_clean_answers();
-  for (std::size_t i = 4; i < polled.size(); ++i)
-    if (polled[i].revents != 0) {
-      take_bounces();
-      break;
-    }
+  const auto any_ready = [&polled](std::size_t from, std::size_t to) {
+    return std::any_of(polled.begin() + static_cast<std::ptrdiff_t>(from),
+                       polled.begin() + static_cast<std::ptrdiff_t>(to),
+                       [](const pollfd& p) { return p.revents != 0; });
+  };
+  if (any_ready(first_bounce, first_request)) take_bounces();
+  if (polled[first_bounce - 1].revents != 0)
+    for (const QueueId id : flushes_.collect()) retry_soon(id);
+  if (any_ready(first_request, polled.size())) take_requests();
 }
 
 // The moment up to which every slot was used: not later than what is overdue or being tried now.

@@ -20,7 +20,10 @@
 #include "qmail-send/activity_log.h"
 #include "qmail-send/bounce_sender.h"
 #include "qmail-send/cleaner.h"
+#include "qmail-send/flush_scan.h"
+#include "qmail-send/held_messages.h"
 #include "qmail-send/message.h"
+#include "qmail-send/request_server.h"
 #include "qmail-send/schedule.h"
 #include "qmail-send/settings.h"
 #include "qmail-send/spawner_socket.h"
@@ -37,6 +40,13 @@ constexpr std::int64_t missed_per_second = 100;  // messages whose time came whi
 // Messages of one channel that are open at once, taking turns; more when more slots are free.
 constexpr std::size_t turns = 10;
 constexpr std::size_t loads_per_round = 100;  // messages opened before reports are looked at again
+
+// Waiting::flags.
+constexpr std::uint32_t flag_now = 1;    // every channel with pending recipients is tried, slot or not
+constexpr std::uint32_t flag_old = 2;    // of an earlier run, whose deliveries may still be going
+constexpr std::uint32_t flag_fresh = 4;  // not announced in the log yet
+constexpr std::uint32_t flag_both = 8;   // the other channel has an entry, or a pass, of its own
+constexpr std::uint32_t flag_told = 16;  // the log says that we wait for an old run's delivery
 
 // What signal handlers tell the loop.
 struct SendSignals {
@@ -88,6 +98,8 @@ class Dispatch {
   void scan_start();
   std::vector<std::uint64_t> ids_in_split(const std::string& part);
   void forget_states(const std::vector<std::uint64_t>& strays);
+  std::vector<std::uint64_t> ids_on_hold();
+  void forget_holds(const std::vector<std::uint64_t>& strays);
   void note_new(QueueId id);
   void step_rescan();
   bool load_one(Channel channel);
@@ -102,6 +114,7 @@ class Dispatch {
   void take_report(Channel channel, std::string_view packet);
   void mark(QueuedMessage& message, const StateRecord& record);
   void end_pass(QueuedMessage& message, Channel channel);
+  void close_pass(QueuedMessage& message, Channel channel);
   void spawner_died(Channel channel);
 
   // --- the end of a message
@@ -117,6 +130,27 @@ class Dispatch {
   void take_clean_answers();
   void clean_died();
   void forget(QueueId id);
+
+  // --- what the operator and ETRN ask for (requests.cc)
+  static RequestServer make_request_server();
+  void listen_for_requests();
+  void take_requests();
+  void serve(const TakenRequest& taken);
+  static std::string by(const TakenRequest& taken);
+  std::string numbers() const;
+  void hold(const TakenRequest& taken);
+  void release(const TakenRequest& taken);
+  void take_up_again(QueueId id);
+  void retry_soon(QueueId id);
+  void bring_forward();
+  void remove_message(const TakenRequest& taken);
+  void resolve_recipients(const TakenRequest& taken);
+  void give_up_passes(QueuedMessage& message);
+  void give_up_empty_passes(QueuedMessage& message);
+  void ask_cleaner(const CleanCommand& command, const Ticket& ticket, std::size_t going);
+  void take_operator_answer(const CleanCommand& command, const CleanAnswer& answer);
+  void refuse_operator_answers();
+  void work_on_flushes();
 
   // --- the loop
   void status();
@@ -150,6 +184,17 @@ class Dispatch {
   std::unordered_map<std::uint64_t, std::unique_ptr<QueuedMessage>> active_;
   std::unordered_map<std::uint32_t, Delivery> deliveries_;
   std::deque<QueueId> to_bounce_;
+
+  RequestServer requests_ = make_request_server();
+  HeldMessages held_;
+  FlushScan flushes_;
+  std::unordered_set<std::uint64_t> retries_;  // to be brought forward
+  std::int64_t brought_forward_ = 0;           // when that was done last
+  struct Asked {
+    Ticket ticket;
+    std::size_t going;  // deliveries under way
+  };
+  std::deque<Asked> asked_;  // of qmail-clean, for the operator, in order
 
   std::uint64_t newest_at_start_ = 0;  // messages up to this id may have been tried by an earlier run
   std::uint32_t last_delivery_ = 0;

@@ -10,6 +10,7 @@ void QueuedMessage::prepare(const Router& router, const std::vector<StateRecord>
   }
   for (const StateRecord& record : records) switch (record.type) {
       case StateType::done:
+      case StateType::removed:
         resolve(record.recipient, Fate::done, "");
         break;
       case StateType::failed:

@@ -19,6 +19,9 @@ struct RecipientState {
   Route route;
   Fate fate = Fate::pending;
   std::string report;  // of a failure: for the bounce
+  // The operator took him out while a delivery was under way: a deferral is the end (and a failure no
+  // bounce).
+  bool unwanted = false;
 };
 
 // A channel's pass over a message's recipients: each that is pending is tried once.
@@ -71,6 +74,7 @@ class QueuedMessage {
   bool bounced = false;          // its sender knows
   bool unrecorded = false;       // a record could not be written (disk full): it must not be forgotten
   std::size_t report_bytes = 0;  // of all its failures
+  bool removed = false;          // by the operator: its file is gone or going, nothing is recorded or bounced
   std::string refusal;           // why the gate refuses the bounce for good; "" if it does not
 };
 

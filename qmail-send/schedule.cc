@@ -62,6 +62,15 @@ void Schedule::make_all_due(std::int64_t now, std::uint32_t flags) {
   arrange();
 }
 
+std::vector<Waiting> Schedule::take(const std::unordered_set<std::uint64_t>& ids) {
+  const auto rest = std::partition(heap_.begin(), heap_.end(),
+                                   [&ids](const Waiting& entry) { return !ids.contains(entry.id); });
+  const std::vector<Waiting> taken(rest, heap_.end());
+  heap_.erase(rest, heap_.end());
+  if (!taken.empty()) arrange();
+  return taken;
+}
+
 void Schedule::append(QueueId id, std::int64_t due, std::uint32_t flags) {
   heap_.push_back(waiting(id, due, flags));
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <unordered_set>
 #include <vector>
 
 #include "lib/mail/channel.h"
@@ -49,6 +50,8 @@ class Schedule {
   std::optional<std::int64_t> earliest() const;
   // SIGALRM: everything is due at `now`, with `flags` added.
   void make_all_due(std::int64_t now, std::uint32_t flags);
+  // Takes out what belongs to these messages, in no order.
+  std::vector<Waiting> take(const std::unordered_set<std::uint64_t>& ids);
   // Many at once, as after a start: append freely, then arrange() before anything else.
   void append(QueueId id, std::int64_t due, std::uint32_t flags);
   void arrange();

@@ -30,7 +30,8 @@ extern const SealFilter gate;
 extern const SealFilter remote;  // plain + AF_INET/AF_INET6 sockets and connect (qmail-remote)
 extern const SealFilter
     pop3d;  // plain + files (open, stat, rename, link, unlink, directories): with Landlock paths
-extern const SealFilter cleaner;  // plain + unlink and rename below its Landlock paths (qmail-clean)
+// plain + unlink, rename, new files and opening for fsync below its Landlock paths (qmail-clean)
+extern const SealFilter cleaner;
 }  // namespace seal_profile
 
 struct SealPath {

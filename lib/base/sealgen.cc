@@ -158,6 +158,15 @@ struct Filter {
     allow("prctl", SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_PDEATHSIG));
   }
 
+  // qmail-clean: names are taken away and moved; what it opens it opens to make it durable, and new files are
+  // empty ones.
+  void cleaner() {
+    allow({"sendmsg", "unlinkat", "renameat2"});
+    for (const unsigned long flags : {O_RDONLY | O_DIRECTORY | O_CLOEXEC, O_RDONLY | O_NOFOLLOW | O_CLOEXEC,
+                                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC})
+      allow("openat", SCMP_CMP(2, SCMP_CMP_EQ, flags));
+  }
+
   void print(const char* name) {
     // The exporter writes to a descriptor; a memory file takes it.
     const int fd = memfd_create("filter", 0);
@@ -212,7 +221,7 @@ int main() {
   {
     Filter f;
     f.basics();
-    f.allow({"sendmsg", "unlinkat", "renameat2"});
+    f.cleaner();
     f.print("cleaner");
   }
   puts("}  // namespace hato::seal_profile");

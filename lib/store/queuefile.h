@@ -63,6 +63,7 @@ struct QueuePaths {
   std::string mess(QueueId id) const;   // queue/mess/NN/ID
   std::string state(QueueId id) const;  // queue/state/NN/ID
   std::string bad(QueueId id) const { return queue + "/bad/" + id.text(); }
+  std::string hold(QueueId id) const { return queue + "/hold/" + id.text(); }  // a mark: not to be tried
   std::string lock(const char* name) const { return queue + "/lock/" + name; }
 };
 

@@ -27,6 +27,18 @@ std::string head_without_crc(const MessageKey& key) {
   return head;
 }
 
+bool is_known(StateType type) {
+  switch (type) {
+    case StateType::done:
+    case StateType::failed:
+    case StateType::bounced:
+    case StateType::refused:
+    case StateType::removed:
+      return true;
+  }
+  return false;
+}
+
 // Takes a whole record off the front; false when what is there is torn or damaged.
 bool take_record(std::string_view& rest, std::string_view& payload) {
   if (rest.size() < record_head) return false;
@@ -64,7 +76,7 @@ ParsedState parse_state(std::string_view bytes, const MessageKey& key) {
   std::string_view rest = bytes.substr(head_size), payload;
   while (take_record(rest, payload)) {
     const auto type = static_cast<StateType>(payload[0]);
-    if (type < StateType::done || type > StateType::refused) continue;
+    if (!is_known(type)) continue;
     state.records.push_back(
         {type, get_big<std::uint32_t>(payload, 1), std::string(payload.substr(payload_head))});
   }

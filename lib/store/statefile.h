@@ -36,10 +36,11 @@ using MessageKey = std::array<char, queue_format::key_size>;
 
 // Values are on disk: add, never renumber.
 enum class StateType : std::uint8_t {
-  done = 1,     // delivered
-  failed = 2,   // will never be; text for the bounce, LF line ends
-  bounced = 3,  // the message's failures so far have been told to its sender; text: the bounce's id
-  refused = 4,  // the gate refused the bounce for good: a double bounce is due; text: its reason
+  done = 1,      // delivered
+  failed = 2,    // will never be; text for the bounce, LF line ends
+  bounced = 3,   // the message's failures so far have been told to its sender; text: the bounce's id
+  refused = 4,   // the gate refused the bounce for good: a double bounce is due; text: its reason
+  removed = 10,  // the operator took this recipient out: neither delivered nor bounced; text: who did it
 };
 
 struct StateRecord {

@@ -126,7 +126,7 @@ TEST_CASE("qmail-qstat and qmail-qread show the queue", "[qmail-qread]") {
   CHECK(run({home.path("bin/qmail-qstat")}).out ==
         "messages in queue: 3\nmessages in queue but not yet preprocessed: 1\n");
   CHECK(run({home.path("bin/qmail-qstat"), "--json"}).out ==
-        "{\"messages\":3,\"new\":1,\"deferred\":2,\"bad\":0}\n");
+        "{\"messages\":3,\"new\":1,\"deferred\":2,\"held\":0,\"bad\":0}\n");
 
   // qmail-qread(8)'s form; the address that is delivered to, as in qmail
   const Result plain = run({home.path("bin/qmail-qread")});
@@ -144,7 +144,8 @@ TEST_CASE("qmail-qstat and qmail-qread show the queue", "[qmail-qread]") {
   CHECK(json.code == 0);
   CHECK(json.out.substr(0, json.out.find('\n') + 1) ==
         "{\"id\":\"" + first.text() + "\",\"birth\":812319086,\"bytes\":" + size +
-            ",\"state\":\"deferred\",\"kind\":\"mx\",\"trace\":\"0123456789abc\",\"uid\":5,\"sender\":"
+            ",\"state\":\"deferred\",\"held\":false,\"kind\":\"mx\",\"trace\":\"0123456789abc\",\"uid\":5,"
+            "\"sender\":"
             "\"send\xc3\xa9r@x\","
             "\"bouncing\":true,\"recipients\":[{\"address\":\"me@here.example\",\"channel\":\"local\","
             "\"state\":"

@@ -50,7 +50,8 @@ SendStage::~SendStage() {
 }
 
 void SendStage::empty_queue() const {
-  std::vector<std::string> directories = {paths_.queue + "/new", paths_.queue + "/bad"};
+  std::vector<std::string> directories = {paths_.queue + "/new", paths_.queue + "/bad",
+                                          paths_.queue + "/hold"};
   for (unsigned n = 0; n < paths_.split; ++n) {
     directories.push_back(paths_.queue + "/mess/" + std::to_string(n));
     directories.push_back(paths_.queue + "/state/" + std::to_string(n));

@@ -1,0 +1,53 @@
+// One queued message as the tools show it: header, envelope, and what became of each recipient so far.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "admin/queue_listing.h"
+#include "lib/mail/router.h"
+#include "lib/store/queuefile.h"
+
+namespace hato {
+
+enum class RecipientFate { pending, delivered, failed, removed };
+const char* fate_name(RecipientFate fate);  // "pending" …
+
+struct RecipientView {
+  std::string address;  // as in the envelope
+  std::string params;   // what SMTP said of him
+  Route route;
+  RecipientFate fate = RecipientFate::pending;
+  std::string text;  // why it failed, or who removed him
+};
+
+struct MessageView {
+  ListedMessage listed;
+  QueueHeader header;
+  QueuedEnvelope envelope;  // its recipients have moved to the views
+  std::vector<RecipientView> recipients;
+  bool bouncing = false;  // failures that the sender has not been told yet
+
+  std::size_t pending() const;
+  // What the sender said of himself: "script", "ip" ...; "" when he did not.
+  std::string origin(std::string_view name) const;
+};
+
+// A message may have gone from new/ to mess/ since it was listed.
+OpenResult open_listed(const QueueListing& queue, const ListedMessage& listed, OpenedMessage& message,
+                       std::string& why);
+// Takes an opened message's header and envelope over and adds its state file's records.
+MessageView view_of(const QueueListing& queue, const ListedMessage& listed, OpenedMessage& message,
+                    const Router& router);
+
+// qmail-qread's form: several lines.
+std::string as_listing(const MessageView& view);
+// One line, qmail-qread(8) has the names. `full` adds the origin.
+std::string as_json(const MessageView& view, bool full);
+// {"id":...,"error":...}
+std::string error_as_json(QueueId id, const std::string& why);
+
+// Whatever is not printable ASCII is an underscore, as in qmail's listing.
+std::string plain(std::string text);
+
+}  // namespace hato
