@@ -101,7 +101,7 @@ int system_calls(const std::vector<std::string>& args, const std::string& input)
   int stops = 0;
   for (int status = 0; waitpid(pid, &status, 0) == pid && WIFSTOPPED(status);) {
     // The time is a call in our static programs and none in others (lib/base/static_start.cc).
-    if (ptrace(PTRACE_PEEKUSER, pid, offsetof(user, regs.orig_rax), nullptr) != SYS_clock_gettime) ++stops;
+    if (ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.orig_rax), nullptr) != SYS_clock_gettime) ++stops;
     ptrace(PTRACE_SYSCALL, pid, nullptr, nullptr);
   }
   return stops / 2;  // one stop when a call begins, one when it ends

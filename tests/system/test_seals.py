@@ -125,4 +125,25 @@ def test_cleaner():
         all_denied(verdicts, "cleaner")
 
 
+def test_memory_of_a_static_program():
+    """What lib/base/static_start.cc does instead of the C library: relocated tables are read-only (RELRO), nothing is
+    writable and executable, the stack is not for code; the seal's list of calls comes on top."""
+    with Suite(smtp=False, pop=False):
+        process = subprocess.Popen([str(BIN / "qmail-smtpd")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(
+            TCPREMOTEIP="127.0.0.1", PROTO="TCP", TCPLOCALIP="127.0.0.1"))
+        try:
+            expect(process.stdout.readline().startswith(b"220 "), "no greeting")
+            maps = pathlib.Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+        finally:
+            process.stdin.close()
+            process.wait(10)
+            process.stdout.close()
+        equal([line for line in maps if re.search(r" [r-]wx", line)], [], "writable and executable")
+        expect(any(line.endswith("[stack]") and " rw-p " in line for line in maps), f"the stack: {maps}")
+        ours = [line.split() for line in maps if "qmail-smtpd" in line]
+        # text between headers and constants; then what relocation wrote, read-only again; then data
+        kinds = [fields[1] for fields in ours]
+        equal(kinds, ["r--p", "r-xp", "r--p", "r--p", "rw-p"], "the program's segments")
+
+
 run(globals())
