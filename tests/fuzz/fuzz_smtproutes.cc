@@ -1,9 +1,11 @@
-// control/smtproutes: first line of the input is the host, the rest is the file.
+// control/smtproutes, control/bindroutes, control/helohosts: first line of the input is the host (or the
+// sender), the rest is the file.
 #include <cstdint>
 #include <cstdlib>
 
-#include "remote/outgoing_message.h"
 #include "lib/net/smtproutes.h"
+#include "remote/bindroutes.h"
+#include "remote/outgoing_message.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
@@ -20,6 +22,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (route->port == 0 || !route->words.empty()) std::abort();
     if (route->relay.find_first_of(" \t[]") == 0) std::abort();
   }
+
+  const hato::SourceAddresses sources = hato::find_bind_route(lines, host);
+  if ((sources.v4 && !sources.v4->is_v4()) || (sources.v6 && sources.v6->is_v4())) std::abort();
+  if (sources.given != (sources.v4 || sources.v6)) std::abort();
+  for (const std::string& line : lines)
+    if (const auto helo = hato::parse_helo_host(line); helo && helo->name.size() + 3 > line.size())
+      std::abort();
 
   // The same bytes as a message: on the wire there is no bare CR or LF, no lone dot, and a line end at the
   // end.

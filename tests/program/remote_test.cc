@@ -2,9 +2,9 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1089,4 +1089,48 @@ TEST_CASE("remote: system calls of one delivery", "[remote][budget]") {
   CHECK(calls > 30);
   CHECK(calls <= 70);
   CHECK(server.sessions().at(0).messages.size() == 1);
+}
+
+TEST_CASE("remote: a race of connections", "[remote]") {
+  using Fate = TcpRace::Fate;
+  using std::chrono::milliseconds;
+  const IpAddress four = *IpAddress::parse("127.0.0.1"), six = *IpAddress::parse("::1");
+  const TcpCandidate first{six, std::nullopt}, second{four, std::nullopt};
+  {
+    SmtpServer server;  // refused: the next one at once, whatever the head start
+    const Deadline patience = Deadline::in_seconds(10);
+    const TcpRace race = race_tcp({first, second}, server.port(), milliseconds(20000), milliseconds(20000));
+    CHECK(race.fd);
+    CHECK(race.winner == 1);
+    CHECK(race.fates == std::vector{Fate::failed, Fate::won});
+    CHECK(race.errors[0] == ECONNREFUSED);
+    CHECK_FALSE(patience.passed());
+    CHECK(local_address(race.fd.get()) == four);
+  }
+  {
+    SmtpServer one("::1", 0, {});  // the first one answers: the second is never begun
+    SmtpServer two("127.0.0.1", one.port(), {});
+    const TcpRace race = race_tcp({first, second}, one.port(), milliseconds(20000), milliseconds(20000));
+    CHECK(race.fates == std::vector{Fate::won, Fate::not_begun});
+    CHECK(two.peers().empty());
+  }
+  {
+    const DeafPort deaf("::1");
+    SmtpServer server("127.0.0.1", deaf.port(), {});
+    const TcpRace race = race_tcp({first, second}, deaf.port(), milliseconds(20000), milliseconds(50));
+    CHECK(race.fates == std::vector{Fate::overtaken, Fate::won});
+  }
+  {
+    const DeafPort deaf("::1");
+    const TcpRace race = race_tcp({first, second}, deaf.port(), milliseconds(300), milliseconds(50));
+    CHECK_FALSE(race.fd);
+    CHECK(race.fates == std::vector{Fate::failed, Fate::failed});
+    CHECK(race.errors == std::vector{ETIMEDOUT, ECONNREFUSED});
+  }
+  {
+    const TcpRace race =
+        race_tcp({{four, IpAddress::parse("192.0.2.77")}}, 1, milliseconds(300), milliseconds(50));
+    CHECK(race.errors == std::vector{EADDRNOTAVAIL});
+  }
+  CHECK_FALSE(race_tcp({}, 1, milliseconds(10), milliseconds(10)).fd);
 }
