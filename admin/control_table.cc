@@ -36,6 +36,7 @@ const std::vector<ControlFile>& control_files() {
       {"plusdomain", line_or_me, "plusdomain", "Plus domain name is ", "."},
       {"progmem", number, "1073741824", "A program of a dot-file may use ", " bytes of memory."},
       {"progtime", number, "900", "A program of a dot-file may run for ", " seconds."},
+      {"qmqpservers", list, "No QMQP servers.", "QMQP server: ", "."},
       {"queuefree", line, "16777216 1000", "Bytes and inodes kept free in the queue's file system: ", "."},
       {"queuelifetime", number, "604800", "Message lifetime in the queue is ", " seconds."},
       {"resolver", list, "The name servers of /etc/resolv.conf.", "Name server: ", "."},

@@ -80,6 +80,8 @@ sh admin/rows.sh | while read -r type path owner group mode source; do
     [ $privileged = no ] || chown -h "$owner:$group" "$to"
     ;;
   x | t)
+    # a mini installation: the queue is another host's (qmail-qmqpc(8)), and stays there
+    if [ "$path" = bin/qmail-queue ] && [ -h "$to" ]; then continue; fi
     new=$(dirname "$to")/.new.$$.${to##*/}
     if [ "$type" = x ]; then
       cp "$bin/$source" "$new" || die "$bin/$source is missing: run make first"

@@ -18,6 +18,7 @@
 #include "lib/base/error.h"
 #include "lib/base/process.h"
 #include "lib/store/control.h"
+#include "lib/store/unnamed_file.h"
 
 namespace hato {
 
@@ -46,18 +47,9 @@ Fd memory_copy(MessageFile& message) {
 }
 
 Fd file_copy(MessageFile& message) {
-  for (const char* directory : {"/var/tmp", "/tmp"}) {
-    std::string name = std::string(directory) + "/message.XXXXXX";
-    const Fd writing(mkostemp(name.data(), O_CLOEXEC));
-    if (!writing) continue;
-    Fd reading = try_open(name, O_RDONLY);
-    const int error = errno;
-    unlink(name.c_str());
-    if (!reading) throw SystemError("open " + name, error);
-    copy_to(writing.get(), message);
-    return reading;
-  }
-  throw_errno("create a file in /var/tmp or /tmp");
+  UnnamedFile file = make_unnamed_file();
+  copy_to(file.writing.get(), message);
+  return std::move(file.reading);
 }
 
 void limit(__rlimit_resource resource, rlim_t soft, rlim_t hard) {

@@ -3,7 +3,6 @@
 // Reads a message from fd 0 and its envelope from fd 1, pumps both into the gate and reports by its exit
 // code. Not setuid: the gate asks the kernel who is calling.
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,14 +37,6 @@ bool pump(int fd, Take take) {
   }
 }
 
-// qmail-queue's custom text goes to fd 6, and only when somebody made a pipe of it.
-void tell_text(const std::string& text) {
-  struct stat st;
-  if (text.empty() || fstat(6, &st) != 0 || !S_ISFIFO(st.st_mode)) return;
-  const std::string cut = text.substr(0, 255);
-  [[maybe_unused]] const ssize_t written = write(6, cut.data(), cut.size());
-}
-
 int body(int, char**) {
   ignore_sigpipe();
   Gate gate;
@@ -65,7 +56,7 @@ int body(int, char**) {
   if (!pump(1, [&](std::string_view piece) { return gate.envelope_bytes(piece), !gate.refused(); }))
     return static_cast<int>(QueueExit::broken_off);
   const GateResult result = gate.commit(Deadline::in_seconds(answer_seconds));
-  if (result.code == static_cast<int>(QueueExit::custom_text)) tell_text(result.text);
+  if (result.code == static_cast<int>(QueueExit::custom_text)) tell_queue_text(result.text);
   return result.code;
 }
 

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "lib/base/io.h"
 
 namespace hato {
@@ -61,6 +63,14 @@ SmtpReply Connection::receive(Deadline deadline) {
 SmtpReply Connection::read_reply() {
   flush();
   return receive(Deadline::in_seconds(timeout_seconds_));
+}
+
+std::string Connection::read_octets(Deadline deadline) {
+  if (!in_.empty()) return std::exchange(in_, {});
+  std::string octets(read_size, '\0');
+  octets.resize(transport_read(octets.data(), octets.size(), deadline));
+  if (octets.empty()) throw ConnectionLost(Why::closed, "closed by the other side");
+  return octets;
 }
 
 std::optional<SmtpReply> Connection::last_words(std::int64_t seconds) {

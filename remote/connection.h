@@ -44,6 +44,9 @@ class Connection {
   void flush();
   // Flushes, then reads one whole reply. Throws ConnectionLost.
   SmtpReply read_reply();
+  // What comes next, at least one octet: for a protocol that has no SMTP replies. Flushes nothing. Throws
+  // ConnectionLost.
+  std::string read_octets(Deadline deadline);
   // A reply that is there or comes within the time, when the sending side is broken already: servers that
   // refuse a message in the middle say why before they close. nullopt when there is none.
   std::optional<SmtpReply> last_words(std::int64_t seconds);

@@ -10,6 +10,7 @@
 #include "lib/mail/domain.h"
 #include "lib/mail/dsn.h"
 #include "lib/net/tcp.h"
+#include "remote/qmtp_delivery.h"
 
 namespace hato {
 
@@ -160,6 +161,11 @@ bool Delivery::try_connection(Fd fd, const Target& target, Exchangers& exchanger
   const IpAddress& address = target.address;
   const std::string helo = helo_host(fd.get());
   Connection connection(std::move(fd), {address, port()}, settings_.timeout_remote);
+  if (settings_.route && settings_.route->qmtp) {
+    const QmtpMessage message{envelope_.sender, envelope_.recipients, message_.fd()};
+    tcpto_.answered(address, port());
+    return deliver_by_qmtp(connection, message, settings_.timeout_remote, report, last_failure_);
+  }
   SmtpClient client(connection, helo);
   SmtpTransaction transaction;
   const std::string ip = address.text();

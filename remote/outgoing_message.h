@@ -43,6 +43,7 @@ class OutgoingMessage {
   // Throws SystemError when it cannot be read.
   explicit OutgoingMessage(int fd);
 
+  int fd() const { return fd_; }
   // What the size is on the wire without dot stuffing (RFC 1870 section 5); 0: not known before sending.
   std::uint64_t wire_size() const { return wire_size_; }
   // Has it a byte above 127? True when that is not known.

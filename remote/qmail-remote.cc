@@ -13,6 +13,7 @@
 #include "lib/mail/dsn.h"
 #include "lib/store/control.h"
 #include "lib/store/tcpto.h"
+#include "lib/store/unnamed_file.h"
 #include "remote/delivery.h"
 
 namespace {
@@ -54,7 +55,9 @@ void deliver(const RemoteSettings& settings, const SourceAddresses& sources, con
   const bool routed = settings.route.has_value();
   const OwnAddresses own = routed ? OwnAddresses() : OwnAddresses::of_this_host();
   Tcpto tcpto(conf::home);
-  OutgoingMessage message(message_fd);
+  // QMTP wants the size in front; what comes by a pipe is copied first.
+  const Fd copy = routed && settings.route->qmtp ? seekable_copy(message_fd) : Fd();
+  OutgoingMessage message(copy ? copy.get() : message_fd);
   seal(seal_profile::remote);
 
   const Resolver resolver(settings.resolver);

@@ -52,6 +52,14 @@ rm "$here/bin/stranger"
 fact "installing mends" install_in "$here"
 fact "all of it" check_in "$here"
 
+ln -sfn qmail-qmqpc "$here/bin/qmail-queue"
+fact "a mini installation is one for instcheck" check_in "$here"
+fact "installing over it" install_in "$here"
+fact "leaves its link" test "$(readlink "$here/bin/qmail-queue")" = qmail-qmqpc
+rm "$here/bin/qmail-queue"
+fact "and without it the queue is here again" install_in "$here"
+fact "as it should be" check_in "$here"
+
 locked_etc() { flock -n /etc env HATO_LOCK_SECONDS=1 sh admin/accounts.sh; }
 fact "a user's lock on /etc does not hold the installer up" says "going on without it" locked_etc
 

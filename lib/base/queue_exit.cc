@@ -1,5 +1,10 @@
 #include "lib/base/queue_exit.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
 namespace hato {
 
 std::string queue_exit_text(int code, const std::string& custom) {
@@ -52,6 +57,14 @@ std::string queue_exit_text(int code, const std::string& custom) {
       // qmail.c: 11 to 40 are permanent, all else is temporary
       return code >= 11 && code <= 40 ? "Dqq permanent problem (#5.3.0)" : "Zqq temporary problem (#4.3.0)";
   }
+}
+
+bool tell_queue_text(const std::string& text) {
+  constexpr int fd = 6;
+  constexpr std::size_t limit = 255;
+  struct stat st;
+  if (text.empty() || fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode)) return false;
+  return write(fd, text.data(), std::min(text.size(), limit)) > 0;
 }
 
 }  // namespace hato

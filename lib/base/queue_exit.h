@@ -28,4 +28,8 @@ enum class QueueExit : int {
 // that does not begin with D or Z is taken as temporary. Empty for code 0.
 std::string queue_exit_text(int code, const std::string& custom = "");
 
+// Hands the text of code 82 to the caller of a queue program: on descriptor 6, when it is a FIFO, 255 bytes
+// at most. False: there is nobody to read it.
+bool tell_queue_text(const std::string& text);
+
 }  // namespace hato

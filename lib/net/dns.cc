@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "lib/base/error.h"
 #include "lib/base/io.h"
@@ -344,32 +343,10 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size() || port == 0) return std::nullopt;
-  return port;
-}
-
 }  // namespace
 
 std::optional<Endpoint> parse_resolver_line(std::string_view line) {
-  line = trim(line);
-  if (const std::optional<IpAddress> bare = IpAddress::parse(line)) return Endpoint{*bare, dns_port};
-  std::string_view address = line;
-  std::uint16_t port = dns_port;
-  const std::size_t bracket = line.find(']');
-  const std::size_t colon = line.find(':', bracket == line.npos ? 0 : bracket);
-  if (colon != line.npos) {
-    const std::optional<std::uint16_t> given = parse_port(line.substr(colon + 1));
-    if (!given) return std::nullopt;
-    port = *given;
-    address = line.substr(0, colon);
-  }
-  const std::optional<IpAddress> parsed =
-      bracket == line.npos ? IpAddress::parse(address) : IpAddress::parse_literal(address);
-  if (!parsed) return std::nullopt;
-  return Endpoint{*parsed, port};
+  return parse_endpoint(trim(line), dns_port);
 }
 
 std::vector<Endpoint> parse_resolv_conf(std::string_view text) {

@@ -1,16 +1,16 @@
 #include "lib/net/server_queue.h"
 
 #include "lib/base/conf.h"
-#include "lib/base/env.h"
 #include "lib/base/seal.h"
 #include "lib/net/gate_queue.h"
 #include "lib/net/program_queue.h"
+#include "lib/net/submit.h"
 
 namespace hato {
 
 std::unique_ptr<ServerQueue> open_queue_and_seal(const char* program, Privilege& privilege, bool logging) {
   std::unique_ptr<ServerQueue> queue;
-  if (const auto own = env("QMAILQUEUE"))
+  if (const auto own = queue_program())
     queue = std::make_unique<ProgramQueue>(start_starter(program, *own, conf::user_qmaild, logging));
   const std::string gate_directory = std::string(conf::home) + "/gate";
   const bool confined = privilege.give_up(gate_directory);

@@ -43,9 +43,9 @@ class ServerQueue {
   virtual std::unique_ptr<ServerSubmission> open(const GateOrigin& origin, GateResult& refused) = 0;
 };
 
-// The last step before the first byte from a client: chooses the way by $QMAILQUEUE, gives root up with
-// HOME/gate for the new root, and seals (seal_profile::smtpd). After it nothing but the queue can be reached.
-// program: for error texts; logging: descriptor 2 is a log (has_log()).
+// The last step before the first byte from a client: chooses the way by queue_program() of submit.h, gives
+// root up with HOME/gate for the new root, and seals (seal_profile::smtpd). After it nothing but the queue
+// can be reached. program: for error texts; logging: descriptor 2 is a log (has_log()).
 std::unique_ptr<ServerQueue> open_queue_and_seal(const char* program, Privilege& privilege, bool logging);
 
 }  // namespace hato

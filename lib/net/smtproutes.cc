@@ -63,8 +63,13 @@ SmtpRoute parse_smtp_route(std::string_view text) {
   } else {
     route.problem = "\"" + std::string(relay) + "\" is not a host";
   }
-  if (!route.words.empty() && route.problem.empty())
-    route.problem = "I don't know the word \"" + route.words[0] + "\"";
+  for (const std::string& word : route.words) {
+    if (word == "qmtp")
+      route.qmtp = true;
+    else if (route.problem.empty())
+      route.problem = "I don't know the word \"" + word + "\"";
+  }
+  if (route.qmtp && colon == text.npos) route.port = qmtp_port;
   return route;
 }
 

@@ -6,8 +6,9 @@
 //   domain:               mail exchangers as usual; "domain::port" the same on another port
 //
 // The longest domain that fits wins; of equal ones the last. Domains are compared without regard to case, in
-// U- or A-label form. Words behind a blank say how to speak to the relay; this version knows none, and a
-// route with a word it does not know must not be used as if the word were not there.
+// U- or A-label form. Words behind a blank say how to speak to the relay:
+//   qmtp                  by QMTP (cr.yp.to/proto/qmtp.txt), on port 209 unless another is given
+// A route with a word that is not known must not be used as if the word were not there.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +20,12 @@
 namespace hato {
 
 constexpr std::uint16_t smtp_port = 25;
+constexpr std::uint16_t qmtp_port = 209;
 
 struct SmtpRoute {
   std::string relay;  // a name or an address without brackets; empty: mail exchangers as usual
   std::uint16_t port = smtp_port;
+  bool qmtp = false;  // by QMTP, not by SMTP
   std::vector<std::string> words;
   std::string problem;  // not empty: why this line cannot be used
 

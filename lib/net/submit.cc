@@ -57,9 +57,12 @@ GateOrigin local_origin() {
 }
 
 std::optional<std::string> queue_program() {
-  auto program = env("QMAILQUEUE");
-  if (program && program->empty()) program.reset();
-  return program;
+  std::optional<std::string> program = env("QMAILQUEUE");
+  if (program && !program->empty()) return program;
+  const std::string own = std::string(conf::home) + "/bin/qmail-queue";
+  char target;
+  if (readlink(own.c_str(), &target, 1) > 0) return own;
+  return std::nullopt;
 }
 
 Submission::~Submission() {

@@ -64,7 +64,8 @@ void check_queued(const GateResult& result);
 // What a local program tells of where a message comes from: a CGI's $SCRIPT_FILENAME and $SERVER_NAME.
 GateOrigin local_origin();
 
-// $QMAILQUEUE when it is set and not empty.
+// $QMAILQUEUE when it is set and not empty. In a mini installation, where HOME/bin/qmail-queue is a symbolic
+// link (to qmail-qmqpc), that link: there is no gate.
 std::optional<std::string> queue_program();
 
 // The rest of fd, from where it stands to its end, as pieces of the message. Throws SystemError("read

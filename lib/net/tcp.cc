@@ -6,6 +6,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include <charconv>
+
 #include "lib/base/io.h"
 
 namespace hato {
@@ -85,6 +87,23 @@ TcpConnection begin_connect(const IpAddress& to, std::uint16_t port, const IpAdd
 }
 
 }  // namespace
+
+std::optional<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port) {
+  if (const std::optional<IpAddress> bare = IpAddress::parse(text)) return Endpoint{*bare, default_port};
+  const std::size_t bracket = text.find(']');
+  const std::size_t colon = text.find(':', bracket == text.npos ? 0 : bracket);
+  std::uint16_t port = default_port;
+  if (colon != text.npos) {
+    const std::string_view digits = text.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (error != std::errc() || end != digits.data() + digits.size() || port == 0) return std::nullopt;
+    text = text.substr(0, colon);
+  }
+  const std::optional<IpAddress> address =
+      bracket == text.npos ? IpAddress::parse(text) : IpAddress::parse_literal(text);
+  if (!address) return std::nullopt;
+  return Endpoint{*address, port};
+}
 
 TcpConnection connect_tcp(const IpAddress& to, std::uint16_t port, Deadline deadline, const IpAddress* from) {
   TcpConnection connection = begin_connect(to, port, from);

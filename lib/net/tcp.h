@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -27,6 +28,9 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 std::optional<Endpoint> endpoint_of(const sockaddr_storage& storage);
+
+// "192.0.2.1", "2001:db8::1", "192.0.2.1:628", "[2001:db8::1]:628"; nullopt when it is none of these. Pure.
+std::optional<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port);
 
 // Either fd is open and connected, non-blocking, close-on-exec, with TCP_NODELAY; or error is the errno of
 // what failed (ETIMEDOUT also when the deadline passed). Never throws: a host that cannot be reached is an

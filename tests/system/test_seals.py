@@ -22,7 +22,7 @@ def probed(program, *args, data=b"", seconds=30, **more):
     env = environment(HATO_SEAL_PROBE_FD=str(write), **more.pop("env", {}))
     said = b""
     try:
-        process = subprocess.Popen([str(PROBE / program), *map(str, args)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        process = subprocess.Popen([str(PROBE / program), *map(str, args)], stdin=subprocess.PIPE, stdout=more.pop("stdout", subprocess.DEVNULL),
                                    stderr=subprocess.PIPE, env=env, pass_fds=[write], **more)
         with contextlib.suppress(subprocess.TimeoutExpired):
             _, said = process.communicate(data, timeout=seconds)
@@ -63,6 +63,24 @@ def test_remote():
         verdicts = probed("qmail-remote", "away.test", "a@mail.test", "b@away.test", data=b"Subject: x\n\nx\n")
         all_denied(verdicts, "remote")
         equal(len(sink.messages), 1, "and the message still went out")
+
+
+def test_qmtp():
+    with Suite(smtp=False, pop=False) as suite:
+        env = {"TCPREMOTEIP": "127.0.0.1", "PROTO": "TCP"}
+        for server in ("qmail-qmtpd", "qmail-qmqpd"):
+            all_denied(probed(server, env=env), "smtpd")
+        _, port = suite.tcpserver(suite.bin / "qmail-qmqpd")
+        suite.control("qmqpservers", f"127.0.0.1:{port}")
+        to = f"{suite.accounts[0].name}@{suite.domain}"
+        with open(ROOM / "envelope", "w+b") as envelope:
+            envelope.write(f"Fa@mail.test\0T{to}\0\0".encode())
+            envelope.seek(0)
+            all_denied(probed("qmail-qmqpc", data=b"Subject: x\n\nx\n", stdout=envelope), "remote")
+        _, port = suite.tcpserver(suite.bin / "qmail-qmtpd")
+        suite.control("smtproutes", f":127.0.0.1:{port} qmtp")
+        all_denied(probed("qmail-qmtpc", "mail.test", "a@mail.test", to, data=b"Subject: x\n\nx\n"), "remote")
+        suite.wait_messages(suite.accounts[0], 2)
 
 
 def test_popup_child():

@@ -49,6 +49,32 @@ TEST_CASE("smtproutes: what stands behind the domain", "[smtproutes]") {
   }
 }
 
+TEST_CASE("smtproutes: the word qmtp", "[smtproutes]") {
+  struct Row {
+    const char* text;
+    std::uint16_t port;
+    bool qmtp, usable;
+  };
+  const Row rows[] = {
+      {"relay", 25, false, true},
+      {"relay qmtp", 209, true, true},  // qmtp.txt section 7
+      {"relay:2209 qmtp", 2209, true, true},
+      {"[2001:db8::1]\tqmtp", 209, true, true},
+      {" qmtp", 209, true, true},  // the mail exchangers, by QMTP
+      {"relay:25 qmtp", 25, true, true},
+      {"relay QMTP", 25, false, false},
+      {"relay qmtpd", 25, false, false},
+      {"relay qmtp what", 209, true, false},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.text);
+    const SmtpRoute route = parse_smtp_route(row.text);
+    CHECK(route.port == row.port);
+    CHECK(route.qmtp == row.qmtp);
+    CHECK(route.problem.empty() == row.usable);
+  }
+}
+
 TEST_CASE("smtproutes: which line", "[smtproutes]") {
   const std::vector<std::string> lines = {"inside.af.mil:firewall.af.mil:26",
                                           ".af.mil:",
