@@ -116,6 +116,7 @@ def test_with_little():
 def test_refusals():
     with Postfix(LISTENERS) as postfix:
         plain = message("x\n")
+        call(BIN / "qmail-tcpok")  # other tests had their own dead hosts
         with routed(postfix.port["picky"]) as suite:
             equal(remote(postfix.port["picky"], "no@peer.test", plain),
                   ["h127.0.0.1 does not like recipient.\nRemote host said: 550-5.7.1 <no@peer.test>: Recipient address "
