@@ -20,6 +20,7 @@ const std::vector<ControlFile>& control_files() {
       {"doublebouncehost", line_or_me, "doublebouncehost", "2B recipient host: ", "."},
       {"doublebounceto", line, "postmaster", "2B recipient user: ", "."},
       {"envnoathost", line_or_me, "envnoathost", "Presumed domain name is ", "."},
+      {"etrnhosts", list, "ETRN is not offered.", "ETRN allowed: ", "."},
       {"gateclaim", list, "Only qmaild may hand in mail of SMTP clients.", "Uid ",
        " may hand in mail of SMTP clients."},
       {"gatepools", list, "mx 200, submission 200, local 100 a uid, forward 200, bounce 50, all 2000.",

@@ -17,7 +17,7 @@ struct VerbName {
 constexpr VerbName verbs[] = {
     {"helo", Verb::helo}, {"ehlo", Verb::ehlo}, {"mail", Verb::mail}, {"rcpt", Verb::rcpt},
     {"data", Verb::data}, {"bdat", Verb::bdat}, {"rset", Verb::rset}, {"noop", Verb::noop},
-    {"vrfy", Verb::vrfy}, {"help", Verb::help}, {"quit", Verb::quit},
+    {"vrfy", Verb::vrfy}, {"help", Verb::help}, {"etrn", Verb::etrn}, {"quit", Verb::quit},
 };
 
 // Decimal, digits only, up to 20 of them (RFC 1870 size-value); nullopt for anything else.

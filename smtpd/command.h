@@ -12,7 +12,7 @@
 
 namespace hato::smtpd {
 
-enum class Verb { helo, ehlo, mail, rcpt, data, bdat, rset, noop, vrfy, help, quit, unknown };
+enum class Verb { helo, ehlo, mail, rcpt, data, bdat, rset, noop, vrfy, help, etrn, quit, unknown };
 
 struct Command {
   Verb verb = Verb::unknown;

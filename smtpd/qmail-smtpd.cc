@@ -7,6 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/base/privilege.h"
 #include "lib/base/process.h"
+#include "lib/net/send_channel.h"
 #include "lib/net/server_queue.h"
 #include "smtpd/connection.h"
 #include "smtpd/session.h"
@@ -18,6 +19,20 @@ using namespace hato::smtpd;
 namespace {
 
 constexpr const char* program_name = "qmail-smtpd";
+
+constexpr std::int64_t flush_seconds = 10;  // qmail-send answers within 4
+
+// ETRN. The gate's directory is the root of this process when it came as root.
+SendAnswer ask_for_flush(const std::string& domain, const std::string& client_ip) {
+  SendChannel channel;
+  if (!channel.connect("/send/s") && !channel.connect(send_socket_path()))
+    throw_errno("connect to qmail-send");
+  SendRequest request;
+  request.verb = RequestVerb::flush;
+  request.domain = domain;
+  request.address = client_ip;
+  return channel.ask({request}, flush_seconds).at(0);
+}
 
 int smtpd_body(int, char**) {
   ensure_standard_fds();
@@ -43,6 +58,7 @@ int smtpd_body(int, char**) {
   }
   for (const std::string& complaint : settings.complaints) journal(complaint);
   Session session(settings, *queue, journal);
+  session.flush_by(ask_for_flush);
   return converse(0, 1, session, settings);
 }
 

@@ -82,6 +82,15 @@ constexpr Row table[] = {
     {Reply::no_memory, "nomemory", "421 out of memory, please try again later (#4.3.0)", "4.3.0"},
     {Reply::no_controls, "nocontrols", "421 unable to read controls, please try again later (#4.3.0)",
      "4.3.0"},
+    {Reply::etrn_begun, "etrnbegun", "250 ok, looking for messages for that node", "2.0.0"},
+    {Reply::etrn_none, "etrnnone", "251 ok, no messages waiting for that node", "2.0.0"},
+    {Reply::etrn_some, "etrnsome", "252 ok, pending messages for that node started", "2.0.0"},
+    {Reply::etrn_count, "etrncount", "253 ok, pending messages for that node started:", "2.0.0"},
+    {Reply::etrn_failed, "etrnfailed",
+     "458 unable to queue messages for that node now, please try again later (#4.3.0)", "4.3.0"},
+    {Reply::etrn_denied, "etrndenied", "459 that node is not yours to ask for here (#4.7.1)", "4.7.1"},
+    {Reply::etrn_syntax, "etrnsyntax", "501 write ETRN and a domain, or @ and a domain (#5.5.4)", "5.5.4"},
+    {Reply::etrn_in_mail, "etrninmail", "503 finish the message first, or say RSET (#5.5.1)", "5.5.1"},
 };
 
 constexpr bool table_is_in_order() {

@@ -56,6 +56,14 @@ enum class Reply {
   too_many_commands,
   no_memory,
   no_controls,
+  etrn_begun,
+  etrn_none,
+  etrn_some,
+  etrn_count,
+  etrn_failed,
+  etrn_denied,
+  etrn_syntax,
+  etrn_in_mail,
   count  // how many there are
 };
 

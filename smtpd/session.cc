@@ -76,6 +76,9 @@ Session::Next Session::command(std::string_view line, std::string& out) {
       return say(Reply::vrfy, out);
     case Verb::help:
       return say(Reply::help, out);
+    case Verb::etrn:
+      if (!settings_.etrn) break;
+      return etrn(command, out);
     case Verb::quit:
       if (!stands_alone(command, out, next)) return next;
       out += "221 ";
@@ -100,6 +103,35 @@ bool Session::stands_alone(const Command& command, std::string& out, Next& next)
   return false;
 }
 
+Session::Next Session::etrn(const Command& command, std::string& out) {
+  const std::string what = "ETRN " + log_safe(command.argument, longest_name_in_log);
+  if (transaction_ || in_chunks_) return refuse(Reply::etrn_in_mail, what, out);
+  if (!greeted_ && settings_.limits.helo) return refuse(Reply::helo_first, what, out);
+  const std::optional<std::string> domain = etrn_domain(command.argument);
+  if (!domain) return refuse(Reply::etrn_syntax, what, out);
+  if (!settings_.etrn->allows(*domain, settings_.client)) return refuse(Reply::etrn_denied, what, out);
+  SendAnswer answer{RequestOutcome::failed, 0, "nobody to ask"};
+  try {
+    const bool known = IpAddress::parse(settings_.client.ip).has_value();
+    if (flush_) answer = flush_(*domain, known ? settings_.client.ip : "");
+  } catch (const TempError& e) {
+    answer.text = e.text();
+  }
+  const std::string n = std::to_string(answer.number);
+  switch (answer.outcome) {
+    case RequestOutcome::done:
+      log("accepted", what + ", messages " + n);
+      if (answer.number == 0) return say(Reply::etrn_none, out);
+      out += settings_.replies.line(Reply::etrn_count, n);
+      return Next::command;
+    case RequestOutcome::begun:
+      log("accepted", what + ", messages so far " + n);
+      return say(answer.number == 0 ? Reply::etrn_begun : Reply::etrn_some, out);
+    default:
+      return refuse(Reply::etrn_failed, what + " (" + answer.text + ")", out);
+  }
+}
+
 Session::Next Session::helo(const Command& command, bool extended, std::string& out) {
   if (command.argument.empty()) return refuse(Reply::helo_name, log_safe(command.name), out);
   forget_transaction();
@@ -113,6 +145,7 @@ Session::Next Session::helo(const Command& command, bool extended, std::string& 
   }
   out += "250-" + settings_.greeting + "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE";
   if (settings_.databytes.limit != 0) out += " " + std::to_string(settings_.databytes.limit);
+  if (settings_.etrn) out += "\r\n250-ETRN";
   out += "\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-DSN\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=" +
          std::to_string(settings_.limits.recipients) + "\r\n";
   return Next::command;

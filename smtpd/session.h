@@ -1,5 +1,6 @@
 // One SMTP session as the server sees it: commands and octets in, replies out, messages to the queue (RFC
-// 5321, 1870, 2034, 2920, 3030, 6152, 6531, 9422). Touches no descriptor: connection.cc moves the octets.
+// 5321, 1870, 1985, 2034, 2920, 3030, 6152, 6531, 9422). Touches no descriptor: connection.cc moves the
+// octets.
 //
 // Order: MAIL needs HELO or EHLO, RCPT needs MAIL, DATA and BDAT need a recipient; anything else is 503. Each
 // command has exactly one reply, also in a pipelined group. A recipient beyond the limit is 452 and no error.
@@ -12,6 +13,7 @@
 #include <string_view>
 
 #include "lib/mail/message_meter.h"
+#include "lib/net/send_request.h"
 #include "lib/net/server_queue.h"
 #include "smtpd/command.h"
 #include "smtpd/message_text.h"
@@ -40,6 +42,11 @@ class Session {
 
   // All must outlive the session. journal gets one line for each refusal and each accepted message.
   Session(Settings& settings, ServerQueue& queue, Journal journal);
+
+  // Asks qmail-send to try a domain's messages now (ETRN): lib/net/send_request.h. Throws TempError when it
+  // cannot be asked. Without such a function every ETRN fails.
+  using Flush = std::function<SendAnswer(const std::string& domain, const std::string& client_ip)>;
+  void flush_by(Flush flush) { flush_ = std::move(flush); }
 
   std::string greeting() const;
   // One command line without its CR LF. Appends its reply to `out`.
@@ -73,6 +80,7 @@ class Session {
   Next rcpt(const Command& command, std::string& out);
   Next data_command(const Command& command, std::string& out);
   Next bdat(const Command& command, std::string& out);
+  Next etrn(const Command& command, std::string& out);
   bool stands_alone(const Command& command, std::string& out, Next& next);
 
   std::optional<Reply> fault_of(const Path& path, bool sender) const;
@@ -94,6 +102,7 @@ class Session {
   Settings& settings_;
   ServerQueue& queue_;
   Journal journal_;
+  Flush flush_;
 
   std::string helo_;  // what HELO or EHLO said
   bool greeted_ = false;

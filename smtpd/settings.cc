@@ -73,6 +73,13 @@ Settings read_settings(const Control& control) {
       if (!settings.replies.override_with(line))
         settings.complaints.push_back("control/smtpreplies: not understood: " + line);
 
+  if (const auto lines = control.lines("etrnhosts")) {
+    settings.etrn.emplace();
+    for (const std::string& line : *lines)
+      if (!settings.etrn->add(line))
+        settings.complaints.push_back("control/etrnhosts: not understood: " + line);
+  }
+
   settings.client = client_from_environment();
   settings.own_addresses = own_addresses();
   return settings;

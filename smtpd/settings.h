@@ -12,6 +12,7 @@
 #include "lib/net/relay_policy.h"
 #include "lib/store/control.h"
 #include "lib/store/databytes.h"
+#include "smtpd/etrn.h"
 #include "smtpd/reply.h"
 
 namespace hato::smtpd {
@@ -37,6 +38,7 @@ struct Settings {
   Limits limits;
   std::optional<SenderList> badmailfrom;
   RecipientPolicy policy;
+  std::optional<EtrnPolicy> etrn;  // none: ETRN is not offered
   Replies replies;
   OwnAddresses own_addresses;  // for localiphost
   Client client;
