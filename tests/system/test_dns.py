@@ -103,4 +103,23 @@ def test_what_nsd_says():
                     expect(reports[0].startswith(report), f"{host}: {reports[0]!r}")
 
 
+def test_the_log_says_what_is_wrong_with_the_dns():
+    """Through the whole suite: temporary failures, each with its reason, and the messages stay."""
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
+    with nsd() as port, silent:
+        for resolver, hosts in ((f"127.0.0.1:{port}", {
+                "loop.test": r"CNAME_lookup_failed_temporarily\._\(#4\.4\.3\)/the_aliases_\(CNAME\)_of_loop2?\.\w+_loop",
+                "else.where": r"Sorry,_I_couldn't_find_any_host_by_that_name\._\(#4\.1\.2\)/DNS_server_.*_answered_REFUSED"}), (
+                f"127.0.0.1:{silent.getsockname()[1]}", {
+                "a.test": r"Sorry,_I_couldn't_find_any_host_by_that_name\._\(#4\.1\.2\)/no_answer_from_any_DNS_server"})):
+            with Suite(smtp=False, pop=False,
+                       control={"smtproutes": None, "resolver": resolver, "timeoutdns": "1"}) as suite:
+                for host, reason in hosts.items():
+                    suite.sendmail("-f", f"{suite.accounts[0].name}@mail.test", f"b@{host}", data=b"Subject: x\n\n")
+                    suite.wait_log(r"delivery \d+: deferral: " + reason)
+                waiting = lambda: [f for f in suite.queue_files() if f.parent.parent.name == "mess"]
+                wait_until(lambda: len(waiting()) == len(hosts), "they wait in the queue")
+
+
 run(globals())
