@@ -34,6 +34,7 @@ class Check {
       unless_unreadable(queue_.path(message), [&] { check_message(message); });
     for (const ListedMessage& state : queue_.states)
       unless_unreadable(queue_.state_path(state), [&] { check_state(state); });
+    for (const QueueId id : queue_.holds) check_hold(id);
     for (const Stray& stray : queue_.strays)
       finding(stray.path, "not a name that the queue gives out", "left alone");
     out_.put(std::to_string(messages_) + " messages checked, " + std::to_string(wrong_) + " wrong, " +
@@ -131,6 +132,12 @@ class Check {
   bool message_exists(QueueId id) const {
     return access(queue_.paths().fresh(id).c_str(), F_OK) == 0 ||
            access(queue_.paths().mess(id).c_str(), F_OK) == 0;
+  }
+
+  void check_hold(QueueId id) {
+    const std::string path = queue_.paths().hold(id);
+    if (message_exists(id) || access(path.c_str(), F_OK) != 0) return;
+    finding(path, "its message is gone", "remove it", "removed", [&] { return unlink(path.c_str()); });
   }
 
   void check_state(const ListedMessage& listed) {

@@ -63,7 +63,8 @@ void make_queue(const std::string& queue) {
   const Owner qmailq = daemon(conf::user_qmailq), qmails = daemon(conf::user_qmails),
               qmailr = daemon(conf::user_qmailr);
   const bool is_new = access((queue + "/mess").c_str(), F_OK) != 0;
-  for (const char* below : {"", "/new", "/mess", "/bad", "/lock"}) make_directory(queue + below, qmailq);
+  for (const char* below : {"", "/new", "/mess", "/bad", "/hold", "/lock"})
+    make_directory(queue + below, qmailq);
   make_directory(queue + "/state", qmails);
   if (is_new)
     for (unsigned i = 0; i < conf::split; ++i) {
@@ -184,6 +185,7 @@ class Move {
       struct stat status {};
       if (fstat(message.fd.get(), &status) != 0) throw_errno("stat " + from);
       const Copy copy(message.fd.get(), target, qmailq_, status.st_mode);
+      if (listed.held) mark_held(id);  // before it can be seen
       if (!copy.link()) throw TempError(target + ": appeared while this ran; run qmail-qmove again");
       OpenedMessage copied;
       if (open_message(target, copied, why) != OpenResult::ok || !check_message_body(copied).empty()) {
@@ -195,7 +197,15 @@ class Move {
     }
     if (!remove_) return;
     if (unlink(from.c_str()) != 0) throw_errno("unlink " + from);
-    if (unlink(state_from.c_str()) != 0 && errno != ENOENT) throw_errno("unlink " + state_from);
+    for (const std::string& path : {state_from, source_.paths().hold(listed.id)})
+      if (unlink(path.c_str()) != 0 && errno != ENOENT) throw_errno("unlink " + path);
+  }
+
+  void mark_held(QueueId id) {
+    const std::string path = to_.hold(id);
+    const Fd fd = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0640);
+    if (fchown(fd.get(), qmailq_.uid, qmailq_.gid) != 0) throw_errno("chown " + path);
+    fsync_directory(directory_of(path));
   }
 
   void copy_state(const std::string& from, const std::string& target, const MessageKey& key) {

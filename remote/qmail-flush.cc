@@ -30,6 +30,11 @@ constexpr std::int64_t answer_seconds = 30;           // qmail-send answers a fl
 constexpr std::chrono::milliseconds dns_limit{5000};  // for one look-up
 constexpr std::size_t most_addresses = 200;
 
+std::string without_line_end(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
 // Takes out of the table of dead hosts a host's addresses: what qmail-remote would connect to for it.
 void forget_failures(const std::string& host, const std::vector<std::string>& routes,
                      const Resolver& resolver, Tcpto& table) {
@@ -45,8 +50,8 @@ void forget_failures(const std::string& host, const std::vector<std::string>& ro
     if (++n == most_addresses) break;
   }
   if (n == 0)
-    log_line(2, std::string(name) + ": " + host +
-                    ": its entries in the table of dead hosts stay: " + exchangers.why_none().text);
+    log_line(2, std::string(name) + ": " + host + ": its entries in the table of dead hosts stay: " +
+                    without_line_end(exchangers.why_none().text));
 }
 
 // As qmailr, sealed, in a process of its own: it reads what DNS says.

@@ -189,12 +189,15 @@ TEST_CASE("qmail-qcheck finds every kind of damage and repairs when asked", "[qm
   REQUIRE(chown(made[6].path.c_str(), 61501, 61501) == 0);
   put_state(paths, QueueId(birth + 100), made[0], {{StateType::done, 0, ""}});  // its message is gone
   put_state(paths, QueueId(birth + 8), made[0], {{StateType::done, 0, ""}});    // another message's
+  mkdir((queue + "/hold").c_str(), 0750);
+  close(open(paths.hold(QueueId(birth + 8)).c_str(), O_WRONLY | O_CREAT, 0640));
+  close(open(paths.hold(QueueId(birth + 100)).c_str(), O_WRONLY | O_CREAT, 0640));  // its message is gone
   home.write("queue/new/stray", "x");
 
   const Result told = run({program});
   CHECK(told.code == 1);
   CHECK(told.err == "");
-  CHECK(told.out.find("9 messages checked, 11 wrong, 0 in bad\n") != std::string::npos);
+  CHECK(told.out.find("9 messages checked, 12 wrong, 0 in bad\n") != std::string::npos);
   for (const int i : {1, 2, 3, 4, 5})
     CHECK(told.out.find("would move it to " + paths.bad(QueueId(birth + static_cast<unsigned>(i)))) !=
           std::string::npos);
@@ -210,6 +213,8 @@ TEST_CASE("qmail-qcheck finds every kind of damage and repairs when asked", "[qm
   CHECK_FALSE(exists(paths.state(QueueId(birth + 100))));
   CHECK_FALSE(exists(paths.state(QueueId(birth + 8))));
   CHECK(exists(paths.state(QueueId(birth))));
+  CHECK(exists(paths.hold(QueueId(birth + 8))));
+  CHECK_FALSE(exists(paths.hold(QueueId(birth + 100))));
   unlink(home.path("queue/new/stray").c_str());
   const Result after = run({program});
   CHECK(after.out == "4 messages checked, 0 wrong, 5 in bad\n");
@@ -233,12 +238,16 @@ TEST_CASE("qmail-qmove copies a queue sparsely, merges, and deletes when asked",
   damage(put_message(from, damaged, false, envelope("s@x", {"r@y"}), "three\n", 'c').path,
          static_cast<off_t>(queue_format::message_area) + 1);
 
+  mkdir((source + "/hold").c_str(), 0750);
+  close(open(from.hold(b).c_str(), O_WRONLY | O_CREAT, 0640));
   const Result copied = run({program, source, target});
   CAPTURE(copied.err);
   CHECK(copied.code == 1);
   CHECK(copied.err.find(std::to_string(birth + 2)) != std::string::npos);
   CHECK(copied.out == "2 messages copied, 0 under another number, 0 were there already, 1 left behind\n");
   CHECK(run({home.path("bin/qmail-qcheck"), target}).out == "2 messages checked, 0 wrong, 0 in bad\n");
+  CHECK(exists(to.hold(b)));
+  CHECK_FALSE(exists(to.hold(a)));
   struct stat status {};
   REQUIRE(stat(to.fresh(a).c_str(), &status) == 0);
   CHECK(status.st_blocks * 512 < 1 << 20);
