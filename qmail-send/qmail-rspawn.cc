@@ -2,18 +2,61 @@
 // qmail-rspawn.
 #include <unistd.h>
 
+#include <unordered_map>
+
+#include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
+#include "lib/net/next_hop.h"
 #include "lib/store/tcpto.h"
 #include "qmail-send/delivery_report.h"
+#include "qmail-send/reuse.h"
 #include "qmail-send/spawner.h"
 
 using namespace hato;
 
 namespace {
+
+// Which qmail-remote may be kept for what: those that would speak to the next host in the same way.
+class RemoteAgents {
+ public:
+  AgentTerms terms(const DeliveryRequest& request, const std::string& domain) {
+    const std::int64_t now = now_seconds();
+    AgentTerms terms;
+    terms.key = hops_.connection_key(request.sender, domain, now);
+    if (terms.key.empty()) return terms;
+    if (generation_ != hops_.generation()) {
+      generation_ = hops_.generation();
+      reuse_ = parse_reuse(control_.line_or("reuseremote", "")).value_or(Reuse());
+      seen_.clear();
+    }
+    terms.messages = reuse_.messages;
+    terms.seconds = reuse_.seconds;
+    terms.idle = reuse_.idle;
+    terms.keep = request.more || lately(terms.key, now);
+    return terms;
+  }
+
+ private:
+  // Was there a message with this key a moment ago? Then another may follow in a moment.
+  bool lately(const std::string& key, std::int64_t now) {
+    if (seen_.size() >= most_seen) seen_.clear();
+    const auto [at, first] = seen_.try_emplace(key, now);
+    const std::int64_t idle = std::chrono::ceil<std::chrono::seconds>(reuse_.idle).count();
+    return !first && now - std::exchange(at->second, now) <= idle;
+  }
+
+  static constexpr std::size_t most_seen = 10000;
+
+  Control control_;
+  NextHops hops_{control_};
+  Reuse reuse_;
+  std::uint64_t generation_ = 0;
+  std::unordered_map<std::string, std::int64_t> seen_;  // key: when a message with it came last
+};
 
 class RemoteDeliverer : public Deliverer {
  public:
@@ -26,12 +69,18 @@ class RemoteDeliverer : public Deliverer {
     run.program.path = std::string(conf::home) + "/bin/qmail-remote";
     run.program.args = {"qmail-remote", domain, request.sender, request.recipient};
     run.program.env = delivery_environment(request);
+    run.agent = agents_.terms(request, domain);
     return run;
   }
 
   Next ended(const DeliveryRequest&, const Ended& ended) override {
-    return digest_remote(ended.status, ended.output);
+    Verdict verdict = digest_remote(ended.status, ended.output);
+    verdict.host = ended.host;
+    return verdict;
   }
+
+ private:
+  RemoteAgents agents_;
 };
 
 // As qmail's does: whoever restarts delivery wants everything tried again.

@@ -46,6 +46,7 @@ std::string encode_request(const DeliveryRequest& request) {
     packet += *field;
     packet += '\0';
   }
+  packet += request.more ? '+' : '-';
   if (packet.size() > delivery_request_limit)
     throw TempError("delivery request: larger than " + std::to_string(delivery_request_limit) + " bytes");
   return packet;
@@ -59,8 +60,9 @@ std::optional<DeliveryRequest> decode_request(std::string_view packet) {
   std::string_view rest = packet.substr(number_size);
   if (!take_field(rest, request.sender) || !take_field(rest, request.recipient) ||
       !take_field(rest, request.trace) || !take_field(rest, request.message_params) ||
-      !take_field(rest, request.recipient_params) || !rest.empty())
+      !take_field(rest, request.recipient_params) || (rest != "+" && rest != "-"))
     return std::nullopt;
+  request.more = rest == "+";
   return request;
 }
 
@@ -68,6 +70,7 @@ std::string encode_report(const DeliveryReport& report) {
   std::string packet;
   append_number(packet, report.delivery);
   packet += is_status(report.status) ? report.status : 'Z';
+  packet += static_cast<char>(report.host);
   std::string_view text = report.text;
   text = text.substr(0, text.find('\0'));
   packet += text.substr(0, delivery_text_limit);
@@ -76,11 +79,12 @@ std::string encode_report(const DeliveryReport& report) {
 
 std::optional<DeliveryReport> decode_report(std::string_view packet) {
   const std::optional<std::uint32_t> number = delivery_number(packet);
-  if (!number || packet.size() < number_size + 1 || packet.size() > delivery_report_limit)
+  if (!number || packet.size() < number_size + 2 || packet.size() > delivery_report_limit)
     return std::nullopt;
   const char status = packet[number_size];
-  if (!is_status(status)) return std::nullopt;
-  return DeliveryReport{*number, status, std::string(packet.substr(number_size + 1))};
+  const std::optional<HostSays> host = host_says(packet[number_size + 1]);
+  if (!is_status(status) || !host) return std::nullopt;
+  return DeliveryReport{*number, status, std::string(packet.substr(number_size + 2)), *host};
 }
 
 }  // namespace hato

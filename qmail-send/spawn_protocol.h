@@ -2,10 +2,12 @@
 // one packet a request, one packet a report. Pure encoding and decoding; no I/O.
 //
 //   request  u32 delivery number, then five NUL-terminated fields: envelope sender, recipient, trace id,
-//            message parameters, recipient parameters. One descriptor rides along: the message, positioned at
-//            its first byte, to be read to EOF.
-//   report   u32 delivery number, then one byte K (done), Z (try later) or D (never), then text for log and
-//            bounce, LF line ends, no NUL.
+//            message parameters, recipient parameters; then one byte, + when more mail for the same
+//            destination waits and - when not. One descriptor rides along: the message, positioned at its
+//            first byte, to be read to EOF.
+//   report   u32 delivery number, then one byte K (done), Z (try later) or D (never), one byte for what it
+//            tells about the destination (HostSays, lib/base/agent.h), then text for log and bounce, LF line
+//            ends, no NUL.
 //
 // The number is qmail-send's own, big-endian, any value, unique among deliveries under way; the spawner hands
 // it back and reads nothing into it. Reports come in the order in which deliveries end. A spawner always
@@ -22,18 +24,15 @@
 #include <string>
 #include <string_view>
 
+#include "lib/base/agent.h"
+
 namespace hato {
 
 // A report's text, at most (what a delivery printed beyond this is dropped); and a request, all in all: two
 // addresses of 1003 bytes as queued, grown by VERP and virtual domains, and parameters, fit many times over.
 constexpr std::size_t delivery_text_limit = 65536;
 constexpr std::size_t delivery_request_limit = 32768;
-constexpr std::size_t delivery_report_limit = 4 + 1 + delivery_text_limit;
-
-// Environment of qmail-local and qmail-remote, each set only when it is not empty.
-constexpr char env_trace[] = "QMAILTRACE";
-constexpr char env_message_params[] = "QMAILMSGPARAMS";
-constexpr char env_recipient_params[] = "QMAILRCPTPARAMS";
+constexpr std::size_t delivery_report_limit = 4 + 1 + 1 + delivery_text_limit;
 
 struct DeliveryRequest {
   std::uint32_t delivery = 0;
@@ -42,6 +41,7 @@ struct DeliveryRequest {
   std::string trace;
   std::string message_params;
   std::string recipient_params;
+  bool more = false;  // other mail for the same destination waits
 
   bool operator==(const DeliveryRequest&) const = default;
 };
@@ -50,6 +50,7 @@ struct DeliveryReport {
   std::uint32_t delivery = 0;
   char status = 'Z';  // K, Z or D
   std::string text;
+  HostSays host = HostSays::nothing;
 
   bool operator==(const DeliveryReport&) const = default;
 };

@@ -2,12 +2,15 @@
 // started, their output kept, reports out.
 //
 // One process, one poll. A delivery ends when its program has died: what it wrote until then is its report,
-// and a process it left behind with the descriptor open is not waited for.
+// and a process it left behind with the descriptor open is not waited for. Or it ends when the program, as an
+// agent (lib/base/agent.h), says so; then the program may be kept for the next delivery of the same kind.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <variant>
 
+#include "lib/base/agent.h"
 #include "lib/base/start.h"
 #include "qmail-send/spawn_protocol.h"
 
@@ -17,7 +20,21 @@ namespace hato {
 struct Verdict {
   char status;  // K, Z, D
   std::string text;
+  HostSays host = HostSays::nothing;
 };
+
+// What a program may do for deliveries besides the one it is started for.
+struct AgentTerms {
+  // Agents with equal keys can stand in for one another; empty: the program is started for one delivery and
+  // told nothing of agents.
+  std::string key;
+  bool keep = false;      // another delivery with this key is likely: an agent may stay after this one
+  unsigned messages = 1;  // one agent's deliveries, all in all
+  unsigned seconds = 1;   // it takes no more deliveries after so long
+  std::chrono::milliseconds idle{0};  // and is ended when none came for so long
+};
+// Agents that wait for work, of all keys together; the one that has waited longest makes room.
+constexpr std::size_t idle_agents = 100;
 
 // What to do next with a delivery: run this program (in, out, err are filled in by the spawner: the message,
 // and its pipe), or report.
@@ -27,14 +44,16 @@ struct Run {
   bool errors_to_output = true;                    // fd 2 is fd 1; otherwise the spawner's log
   std::size_t output_limit = delivery_text_limit;  // the rest is read and dropped
   std::string name;  // "qmail-local": for texts, and handed back when it has ended
+  AgentTerms agent{};
 };
 using Next = std::variant<Run, Verdict>;
 
 // How a program ended.
 struct Ended {
   std::string name;  // Run::name
-  int status;        // wait status
+  int status;        // wait status; 0 for an agent's report
   std::string output;
+  HostSays host = HostSays::nothing;  // an agent's
 };
 
 class Deliverer {
@@ -44,9 +63,9 @@ class Deliverer {
   virtual Next ended(const DeliveryRequest& request, const Ended& ended) = 0;
 };
 
-// Serves the socket until qmail-send closes it and the last delivery is over. SIGCHLD is handled and SIGPIPE
-// ignored from then on; programs get both at their defaults. Every failure on the way of one delivery (no
-// process, no descriptor, a program missing) is its report, Z.
+// Serves the socket until qmail-send closes it and the last delivery is over; idle agents end then at once.
+// SIGCHLD is handled and SIGPIPE ignored from then on; programs get both at their defaults. Every failure on
+// the way of one delivery (no process, no descriptor, a program missing) is its report, Z.
 void serve_deliveries(int socket, Deliverer& deliverer);
 
 // Splits at the last '@'; false when there is none.

@@ -91,15 +91,33 @@ std::optional<std::string> unsendable_address(const RemoteEnvelope& envelope) {
   return std::nullopt;
 }
 
-void Delivery::run(Exchangers& exchangers, Report& report) {
+void Delivery::run(std::unique_ptr<Session>& kept, const std::function<Exchangers()>& look_up,
+                   Report& report) {
+  if (!kept || !try_session(std::move(kept), false, report)) {
+    last_failure_.clear();
+    Exchangers exchangers = look_up();
+    if (!try_all(exchangers, report) && in_trouble_) host_ = HostSays::trouble;
+  }
+  kept = std::move(stays_open_);
+}
+
+// False: no address could be used, or there was none.
+bool Delivery::try_all(Exchangers& exchangers, Report& report) {
   std::optional<Target> target = exchangers.next();
-  if (!target) return report.message(exchangers.why_none().letter, exchangers.why_none().text);
+  if (!target) {
+    report.message(exchangers.why_none().letter, exchangers.why_none().text);
+    return false;
+  }
   for (std::size_t tried = 0; target && tried < max_addresses_tried; target = exchangers.next())
-    if (try_targets(exchangers, *target, tried, report)) return;
-  if (!last_failure_.empty()) return report.message('Z', last_failure_);
+    if (try_targets(exchangers, *target, tried, report)) return true;
+  if (!last_failure_.empty()) {
+    report.message('Z', last_failure_);
+    return false;
+  }
   if (not_reached_count_ > max_addresses_named)
     not_reached_ += "And " + std::to_string(not_reached_count_ - max_addresses_named) + " more.\n";
   report.message('Z', "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n" + not_reached_);
+  return false;
 }
 
 void Delivery::not_reached(const IpAddress& address, const std::string& why) {
@@ -117,6 +135,7 @@ bool Delivery::usable(const Target& target) {
   }
   const bool dead = tcpto_.dead(address, port(), now_seconds(), static_cast<unsigned>(getpid()));
   if (!dead || envelope_.last_attempt) return true;
+  in_trouble_ = true;
   not_reached(address, "not tried now, it failed several times lately (qmail-tcpto)");
   return false;
 }
@@ -143,7 +162,10 @@ bool Delivery::try_targets(Exchangers& exchangers, const Target& first, std::siz
       not_reached(address, no_source ? "control/bindroutes names " + candidates[i].from->text() +
                                            ", which this host does not have"
                                      : errno_text(error));
-      if (is_hosts_failure(error)) tcpto_.failed(address, port(), now_seconds());
+      if (is_hosts_failure(error)) {
+        in_trouble_ = true;
+        tcpto_.failed(address, port(), now_seconds());
+      }
     }
   }
   return race.fd && try_connection(std::move(race.fd), targets[race.winner], exchangers, report);
@@ -160,21 +182,42 @@ std::string Delivery::helo_host(int fd) const {
 bool Delivery::try_connection(Fd fd, const Target& target, Exchangers& exchangers, Report& report) {
   const IpAddress& address = target.address;
   const std::string helo = helo_host(fd.get());
-  Connection connection(std::move(fd), {address, port()}, settings_.timeout_remote);
   if (settings_.route && settings_.route->qmtp) {
+    Connection connection(std::move(fd), {address, port()}, settings_.timeout_remote);
     const QmtpMessage message{envelope_.sender, envelope_.recipients, message_.fd()};
     tcpto_.answered(address, port());
-    return deliver_by_qmtp(connection, message, settings_.timeout_remote, report, last_failure_);
+    const bool complete =
+        deliver_by_qmtp(connection, message, settings_.timeout_remote, report, last_failure_);
+    if (complete) host_ = HostSays::answered;
+    return complete;
   }
-  SmtpClient client(connection, helo);
+  const bool complete = try_session(
+      std::make_unique<Session>(std::move(fd), Endpoint{address, port()}, settings_.timeout_remote, helo),
+      true, report);
+  if (!complete && chunks_unknown_) exchangers.give_back(target);  // the same once more, with DATA
+  chunks_unknown_ = false;
+  if (host_failed_) {
+    in_trouble_ = true;
+    tcpto_.failed(address, port(), now_seconds());
+  } else {
+    tcpto_.answered(address, port());
+  }
+  return complete;
+}
+
+// True when the report is complete; false: try another connection. first: nothing was said on it yet.
+bool Delivery::try_session(std::unique_ptr<Session> session, bool first, Report& report) {
   SmtpTransaction transaction;
-  const std::string ip = address.text();
+  const std::string& ip = session->ip;
   host_failed_ = false;
-  bool complete = true;
   try {
-    complete = converse(client, transaction, ip, report);
-    client.quit();
-    if (!complete && transaction.chunked) exchangers.give_back(target);  // the same once more, with DATA
+    const bool complete = converse(*session, first, transaction, report);
+    if (complete) host_ = host_failed_ ? HostSays::trouble : HostSays::answered;
+    if (complete && keep_ && session->client.reusable())
+      stays_open_ = std::move(session);
+    else
+      session->client.quit();
+    return complete;
   } catch (const ConnectionLost& lost) {
     std::string text = "Connected to " + ip + " but connection died. ";
     if (transaction.content_ended) text += "Possible duplicate! ";
@@ -182,21 +225,21 @@ bool Delivery::try_connection(Fd fd, const Target& target, Exchangers& exchanger
     if (lost.why() == ConnectionLost::Why::protocol)
       text += "The connection was given up: " + lost.text() + "\n";
     if (lost.why() == ConnectionLost::Why::timed_out) counts_against_host();
-    if (!transaction.content_begun && refused(transaction)) {
-      report_transaction(transaction, client.extensions(), ip, report);
-    } else if (!transaction.content_begun) {
-      last_failure_ = text;
-      complete = false;
-    } else {
-      report_recipients(transaction, ip, report);
-      report.message('Z', text);
+    if (!transaction.content_begun && refused(transaction) && (first || transaction.mail.positive())) {
+      host_ = HostSays::answered;
+      report_transaction(transaction, session->client.extensions(), ip, report);
+      return true;
     }
+    if (!transaction.content_begun) {
+      last_failure_ = text;
+      return false;
+    }
+    // A connection that only ends may be this message's fault.
+    host_ = host_failed_ ? HostSays::trouble : HostSays::nothing;
+    report_recipients(transaction, ip, report);
+    report.message('Z', text);
+    return true;
   }
-  if (host_failed_)
-    tcpto_.failed(address, port(), now_seconds());
-  else
-    tcpto_.answered(address, port());
-  return complete;
 }
 
 // The server said what it thinks of this message before it went away.
@@ -206,19 +249,26 @@ bool Delivery::refused(const SmtpTransaction& transaction) const {
   return transaction.recipients.size() == envelope_.recipients.size() && !transaction.any_accepted();
 }
 
-bool Delivery::converse(SmtpClient& client, SmtpTransaction& transaction, const std::string& ip,
-                        Report& report) {
+// Greeting and hello; false: this host does not want us.
+bool Delivery::greet(Session& session) {
   counts_against_host();  // until it has greeted as it should
-  if (const SmtpReply greeting = client.greeting(); greeting.code != ready) {
-    last_failure_ = "Connected to " + ip + " but greeting failed.\n" + remote_host_said(greeting);
+  if (const SmtpReply greeting = session.client.greeting(); greeting.code != ready) {
+    last_failure_ = "Connected to " + session.ip + " but greeting failed.\n" + remote_host_said(greeting);
     return false;
   }
   host_failed_ = false;
-  if (const SmtpReply hello = client.hello(); !hello.positive()) {
+  if (const SmtpReply hello = session.client.hello(); !hello.positive()) {
     if (hello.code == closing) counts_against_host();
-    last_failure_ = "Connected to " + ip + " but my name was rejected.\n" + remote_host_said(hello);
+    last_failure_ = "Connected to " + session.ip + " but my name was rejected.\n" + remote_host_said(hello);
     return false;
   }
+  return true;
+}
+
+bool Delivery::converse(Session& session, bool first, SmtpTransaction& transaction, Report& report) {
+  if (first && !greet(session)) return false;
+  SmtpClient& client = session.client;
+  const std::string& ip = session.ip;
   if (!chunking_) client.avoid_chunking();
   const SmtpExtensions& offered = client.extensions();
   const AddressedEnvelope addressed = address(envelope_, offered.smtputf8);
@@ -229,7 +279,9 @@ bool Delivery::converse(SmtpClient& client, SmtpTransaction& transaction, const 
     return true;
   }
   if (!make_sendable(offered, ip, report)) return true;
-  client.send(addressed.envelope, message_, transaction, true);
+  client.send(addressed.envelope, message_, transaction, !keep_);
+  // Servers have limits to what they take on one connection, and say so in many ways.
+  if (!first && transaction.mail.code != 0 && !transaction.mail.positive()) return false;
   if (transaction.message.code == closing) counts_against_host();
   if (!transaction.content_begun && said_goodbye(transaction)) {
     counts_against_host();
@@ -241,7 +293,8 @@ bool Delivery::converse(SmtpClient& client, SmtpTransaction& transaction, const 
   }
   if (transaction.chunked && (transaction.message.code == 500 || transaction.message.code == 502)) {
     chunking_ = false;
-    if (message_.rewind()) return false;
+    chunks_unknown_ = message_.rewind();
+    if (chunks_unknown_) return false;
   }
   report_transaction(transaction, offered, ip, report);
   return true;

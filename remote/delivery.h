@@ -5,6 +5,10 @@
 // answer for the message (RFC 5321 sections 3.8 and 5.1). Once content has gone out no other address is
 // tried. A host's IPv6 and IPv4 address race, IPv6 with head_start.
 //
+// A connection that is kept from an earlier message is used first. When it turns out to be gone, or the
+// server does not like MAIL on it, before content was begun, nothing has happened and the message goes
+// through a new one.
+//
 // Against the address as a whole (lib/store/tcpto.h) count: a refused or failed connection, a time-out, an
 // end or anything but 220 where the greeting should be, and 421 at any time. An answer to MAIL, RCPT, DATA or
 // the message counts for this message only.
@@ -12,14 +16,18 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "lib/base/agent.h"
 #include "lib/base/fd.h"
 #include "lib/store/tcpto.h"
 #include "remote/exchangers.h"
 #include "remote/outgoing_message.h"
 #include "remote/report.h"
+#include "remote/session.h"
 #include "remote/settings.h"
 #include "remote/smtp_client.h"
 
@@ -43,18 +51,32 @@ std::optional<std::string> unsendable_address(const RemoteEnvelope& envelope);
 
 class Delivery {
  public:
+  // keep: the connection may stay open for another message.
   Delivery(const RemoteSettings& settings, const SourceAddresses& sources, Tcpto& tcpto,
-           OutgoingMessage& message, const RemoteEnvelope& envelope)
-      : settings_(settings), sources_(sources), tcpto_(tcpto), message_(message), envelope_(envelope) {}
+           OutgoingMessage& message, const RemoteEnvelope& envelope, bool keep)
+      : settings_(settings),
+        sources_(sources),
+        tcpto_(tcpto),
+        message_(message),
+        envelope_(envelope),
+        keep_(keep) {}
 
-  // Reports what became of it. Throws only when the message cannot be read.
-  void run(Exchangers& exchangers, Report& report);
+  // Reports what became of it. `kept`: a connection to use first, or null; afterwards the one that stayed
+  // open, or null. look_up is asked when a new connection is needed. Throws only when the message cannot be
+  // read; then no connection is kept.
+  void run(std::unique_ptr<Session>& kept, const std::function<Exchangers()>& look_up, Report& report);
+
+  // What this tells about the host.
+  HostSays host() const { return host_; }
 
  private:
+  bool try_all(Exchangers& exchangers, Report& report);
   bool usable(const Target& target);
   bool try_targets(Exchangers& exchangers, const Target& first, std::size_t& tried, Report& report);
   bool try_connection(Fd fd, const Target& target, Exchangers& exchangers, Report& report);
-  bool converse(SmtpClient& client, SmtpTransaction& transaction, const std::string& ip, Report& report);
+  bool try_session(std::unique_ptr<Session> session, bool first, Report& report);
+  bool greet(Session& session);
+  bool converse(Session& session, bool first, SmtpTransaction& transaction, Report& report);
   bool make_sendable(const SmtpExtensions& offered, const std::string& ip, Report& report);
   bool refused(const SmtpTransaction& transaction) const;
   void report_transaction(const SmtpTransaction& transaction, const SmtpExtensions& offered,
@@ -70,10 +92,15 @@ class Delivery {
   Tcpto& tcpto_;
   OutgoingMessage& message_;
   const RemoteEnvelope& envelope_;
-  bool chunking_ = true;      // false: a server offered CHUNKING and did not know BDAT
-  bool host_failed_ = false;  // the address that we are connected to, as a whole
-  std::string last_failure_;  // of an address that had answered at all
-  std::string not_reached_;   // one line for each of the others
+  const bool keep_;
+  std::unique_ptr<Session> stays_open_;
+  HostSays host_ = HostSays::nothing;
+  bool in_trouble_ = false;      // some address failed as a whole
+  bool chunking_ = true;         // false: a server offered CHUNKING and did not know BDAT
+  bool chunks_unknown_ = false;  // that was just found out, and the message can go once more
+  bool host_failed_ = false;     // the address that we are connected to, as a whole
+  std::string last_failure_;     // of an address that had answered at all
+  std::string not_reached_;      // one line for each of the others
   std::size_t not_reached_count_ = 0;
 };
 

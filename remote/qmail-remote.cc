@@ -1,9 +1,18 @@
 // qmail-remote: sends one message to one or more recipients at a remote host by SMTP. qmail-remote(8).
 //
 //   qmail-remote host sender recip [recip ...]     message on descriptor 0, reports on descriptor 1
+//
+// Started by qmail-rspawn it may be an agent (lib/base/agent.h): it stays, sealed, with its connection, and
+// is given further messages for the same next hop.
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <memory>
+#include <new>
+#include <optional>
+#include <vector>
+
+#include "lib/base/agent.h"
 #include "lib/base/conf.h"
 #include "lib/base/env.h"
 #include "lib/base/error.h"
@@ -22,6 +31,7 @@ using namespace hato;
 
 constexpr int message_fd = 0;
 constexpr int report_fd = 1;
+constexpr int error_fd = 2;
 
 // The words of MAIL that came with the message, as qmail-rspawn(8) hands them on.
 bool has_parameter(std::string_view words, std::string_view wanted) {
@@ -33,16 +43,24 @@ bool has_parameter(std::string_view words, std::string_view wanted) {
   return false;
 }
 
-RemoteEnvelope envelope_of(int argc, char** argv) {
-  const std::string message_params = env_or("QMAILMSGPARAMS", "");
+// A message to send: what the arguments and the environment say.
+struct Task {
+  std::string host;
   RemoteEnvelope envelope;
-  envelope.sender = argv[2];
-  envelope.recipients.assign(argv + 3, argv + argc);
+};
+
+// args: host, sender, recipients. nullopt: too few.
+std::optional<Task> task_of(const std::vector<std::string>& args) {
+  if (args.size() < 3) return std::nullopt;
+  const std::string message_params = env_or(env_message_params, "");
+  RemoteEnvelope envelope;
+  envelope.sender = args[1];
+  envelope.recipients.assign(args.begin() + 2, args.end());
   envelope.smtputf8 = has_parameter(message_params, "SMTPUTF8");
   envelope.dsn = dsn_words(message_dsn(message_params));
-  envelope.last_attempt = getenv("QMAILLASTATTEMPT") != nullptr;
-  envelope.recipient_dsn = dsn_words(recipient_dsn(env_or("QMAILRCPTPARAMS", "")));
-  return envelope;
+  envelope.last_attempt = env(env_last_attempt).has_value();
+  envelope.recipient_dsn = dsn_words(recipient_dsn(env_or(env_recipient_params, "")));
+  return Task{args[0], std::move(envelope)};
 }
 
 // Temporary, with qmail's sentence and then what really happened.
@@ -50,47 +68,115 @@ void report_trouble(Report& report, const char* sentence, const Error& e) {
   report.message('Z', std::string(sentence) + "\n" + e.text() + ".\n");
 }
 
-void deliver(const RemoteSettings& settings, const SourceAddresses& sources, const std::string& host,
-             const RemoteEnvelope& envelope, Report& report) {
-  const bool routed = settings.route.has_value();
-  const OwnAddresses own = routed ? OwnAddresses() : OwnAddresses::of_this_host();
-  Tcpto tcpto(conf::home);
-  // QMTP wants the size in front; what comes by a pipe is copied first.
-  const Fd copy = routed && settings.route->qmtp ? seekable_copy(message_fd) : Fd();
-  OutgoingMessage message(copy ? copy.get() : message_fd);
-  seal(seal_profile::remote);
+// Sends messages to one next hop, from one place, through one connection where it can. What decides about
+// either is equal for all of them: qmail-rspawn sees to that (lib/net/next_hop.h).
+class Sender {
+ public:
+  Sender(const RemoteSettings& settings, const SourceAddresses& sources)
+      : settings_(settings),
+        sources_(sources),
+        routed_(settings.route.has_value()),
+        own_(routed_ ? OwnAddresses() : OwnAddresses::of_this_host()),
+        tcpto_(conf::home),
+        resolver_(settings.resolver) {}
 
-  const Resolver resolver(settings.resolver);
-  const bool relayed = routed && !settings.route->relay.empty();
-  Exchangers exchangers = relayed ? Exchangers::of_relay(settings.route->relay, resolver)
-                                  : Exchangers::of_domain(host, resolver, routed ? nullptr : &own);
-  Delivery(settings, sources, tcpto, message, envelope).run(exchangers, report);
+  HostSays send(const Task& task, OutgoingMessage& message, bool keep, Report& report) {
+    Delivery delivery(settings_, sources_, tcpto_, message, task.envelope, keep);
+    delivery.run(
+        session_, [&] { return exchangers(task.host); }, report);
+    return delivery.host();
+  }
+  bool connected() const { return session_ != nullptr; }
+  void quit() {
+    if (session_) session_->client.quit();
+  }
+
+ private:
+  Exchangers exchangers(const std::string& host) const {
+    const bool relayed = routed_ && !settings_.route->relay.empty();
+    return relayed ? Exchangers::of_relay(settings_.route->relay, resolver_)
+                   : Exchangers::of_domain(host, resolver_, routed_ ? nullptr : &own_);
+  }
+
+  const RemoteSettings& settings_;
+  const SourceAddresses& sources_;
+  const bool routed_;
+  const OwnAddresses own_;
+  Tcpto tcpto_;
+  const Resolver resolver_;
+  std::unique_ptr<Session> session_;
+};
+
+// True when SMTP cannot say its addresses, which is reported.
+bool unsendable(const Task& task, Report& report) {
+  const std::optional<std::string> bad = unsendable_address(task.envelope);
+  if (bad)
+    report.message('D', "Sorry, SMTP has no way to say the address " + printable(*bad) + ". (#5.1.3)\n");
+  return bad.has_value();
 }
 
-void run(const std::string& host, const RemoteEnvelope& envelope, Report& report) {
-  if (const std::optional<std::string> bad = unsendable_address(envelope))
-    return report.message('D',
-                          "Sorry, SMTP has no way to say the address " + printable(*bad) + ". (#5.1.3)\n");
+// One message of an agent after its first. False: it is to end.
+bool serve(Sender& sender, AgentSeat& seat) {
+  std::optional<AgentSeat::Job> job = seat.next();
+  if (!job) return false;
+  const std::optional<Task> task = task_of(job->args);
+  if (!task) return false;
+  const bool keep = seat.more();
+  Report report;
+  HostSays host = HostSays::nothing;
+  try {
+    OutgoingMessage message(job->message.get());
+    if (!unsendable(*task, report)) host = sender.send(*task, message, keep, report);
+  } catch (const Error& e) {
+    report_trouble(report, "System resources temporarily unavailable. (#4.3.0)", e);
+  } catch (const std::bad_alloc&) {
+    report.message('Z', "Out of memory. (#4.3.0)\n");
+  }
+  job->message.reset();  // its lock says that a delivery is under way
+  const bool stays = keep && sender.connected();
+  return seat.report(stays, host, report.bytes()) && stays;
+}
+
+// The message that we were started for, and, as an agent, those that come after it.
+void run(const Task& task, std::optional<AgentSeat>& seat, Report& report) {
+  if (unsendable(task, report)) return;
   drop_root_to(conf::user_qmailr);
   std::optional<RemoteSettings> settings;
   SourceAddresses sources;
   try {
-    settings = RemoteSettings::read(Control(), host);
-    sources = settings->sources_for(envelope.sender);
+    settings = RemoteSettings::read(Control(), task.host);
+    sources = settings->sources_for(task.envelope.sender);
   } catch (const Error& e) {
     return report_trouble(report, "Unable to read control files. (#4.3.0)", e);
   }
-  deliver(*settings, sources, host, envelope, report);
+  Sender sender(*settings, sources);
+  // QMTP wants the size in front; what comes by a pipe is copied first.
+  const Fd copy = settings->route && settings->route->qmtp ? seekable_copy(message_fd) : Fd();
+  std::optional<OutgoingMessage> message(std::in_place, copy ? copy.get() : message_fd);
+  seal(seal_profile::remote);
+
+  const bool keep = seat && seat->more();
+  const HostSays host = sender.send(task, *message, keep, report);
+  if (!seat) return;
+  message.reset();
+  dup2(error_fd, message_fd);  // closes the message, whose lock says that a delivery is under way
+  const bool stays = keep && sender.connected();
+  bool more = seat->report(stays, host, report.bytes()) && stays;
+  report = Report();
+  while (more) more = serve(sender, *seat);
+  sender.quit();
 }
 
 int body(int argc, char** argv) {
   ignore_sigpipe();
+  std::optional<AgentSeat> seat = AgentSeat::taken(std::string(conf::home) + "/bin/qmail-remote");
   Report report;
-  if (argc < 4) {
+  const std::optional<Task> task = task_of({argv + 1, argv + argc});
+  if (!task) {
     report.message('D', "I (qmail-remote) was invoked improperly. (#5.3.5)\n");
   } else {
     try {
-      run(argv[1], envelope_of(argc, argv), report);
+      run(*task, seat, report);
     } catch (const Error& e) {
       report_trouble(report, "System resources temporarily unavailable. (#4.3.0)", e);
     } catch (const std::bad_alloc&) {

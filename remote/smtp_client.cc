@@ -61,6 +61,15 @@ SmtpReply SmtpClient::hello() {
   return connection_.read_reply();
 }
 
+// A server that does not even reset is in a state that nobody knows.
+void SmtpClient::take_reset_reply() {
+  needs_reset_ = false;
+  const SmtpReply reply = connection_.read_reply();
+  if (!reply.positive())
+    throw ConnectionLost(ConnectionLost::Why::protocol,
+                         "it does not take RSET: " + reply.text.substr(0, 200));
+}
+
 // True when the message is wanted now (354; with CHUNKING, when anybody may have it).
 bool SmtpClient::send_envelope(const SmtpEnvelope& envelope, const OutgoingMessage& message,
                                SmtpTransaction& transaction) {
@@ -73,6 +82,11 @@ bool SmtpClient::send_envelope(const SmtpEnvelope& envelope, const OutgoingMessa
   const auto dsn = [&](const std::string& words) {
     return extensions_.dsn && !words.empty() ? " " + words : std::string();
   };
+  bool reset_sent = needs_reset_;
+  if (reset_sent) {
+    connection_.put("RSET\r\n");
+    if (!pipelining) take_reset_reply(), reset_sent = false;
+  }
   connection_.put(mail + dsn(envelope.dsn) + "\r\n");
 
   const std::size_t count = envelope.rcpt_to.size();
@@ -80,6 +94,7 @@ bool SmtpClient::send_envelope(const SmtpEnvelope& envelope, const OutgoingMessa
   bool mail_answered = false;
   bool data_sent = false;
   const auto take_mail_reply = [&] {
+    if (std::exchange(reset_sent, false)) take_reset_reply();
     transaction.mail = connection_.read_reply();
     mail_answered = true;
   };
@@ -195,13 +210,23 @@ void SmtpClient::send_chunks(OutgoingMessage& message, SmtpTransaction& transact
 
 void SmtpClient::send(const SmtpEnvelope& envelope, OutgoingMessage& message, SmtpTransaction& transaction,
                       bool last) {
+  reusable_ = false;
   const bool wanted = send_envelope(envelope, message, transaction);
-  if (!wanted) return;
+  if (!wanted) {
+    const auto goodbye = [](const SmtpReply& reply) { return reply.code == closing; };
+    reusable_ = !goodbye(transaction.mail) && !goodbye(transaction.data) &&
+                std::none_of(transaction.recipients.begin(), transaction.recipients.end(), goodbye);
+    needs_reset_ = true;
+    return;
+  }
   if (transaction.mail.positive() && transaction.any_accepted()) {
     if (extensions_.chunking)
       send_chunks(message, transaction, last);
     else
       send_content(message, transaction, last);
+    // RFC 5321 section 4.1.1.4: whatever the answer, the transaction is over and its buffers are cleared.
+    reusable_ =
+        transaction.content_ended && transaction.message.code != 0 && transaction.message.code != closing;
     return;
   }
   // RFC 2920 section 3.1: DATA was accepted although nobody is there to receive. With no recipient a lone dot

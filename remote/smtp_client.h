@@ -72,15 +72,21 @@ class SmtpClient {
   // A server that offers CHUNKING and does not know BDAT gets DATA.
   void avoid_chunking() { extensions_.chunking = false; }
 
-  // MAIL, RCPT …, DATA and the message. MAIL to DATA go out together where the server offers PIPELINING.
-  // Where it offers CHUNKING the message goes by BDAT, after the answers to RCPT, so that nothing is sent for
-  // nobody. last: QUIT rides along with the end of the message where PIPELINING allows it.
+  // MAIL, RCPT …, DATA and the message; RSET in front where the last transaction asks for it. MAIL to DATA go
+  // out together where the server offers PIPELINING. Where it offers CHUNKING the message goes by BDAT, after
+  // the answers to RCPT, so that nothing is sent for nobody. last: QUIT rides along with the end of the
+  // message where PIPELINING allows it.
   void send(const SmtpEnvelope& envelope, OutgoingMessage& message, SmtpTransaction& transaction, bool last);
 
+  // Can another transaction follow on this connection? Only after send(), and while nobody has quit: the last
+  // one was answered to its end, or refused in step. What it may have left behind at the server goes by RSET,
+  // in front of the next one.
+  bool reusable() const { return reusable_ && connection_.open() && !quit_sent_; }
   // QUIT, unless it went out already or the connection is gone. Does not wait for the answer; never throws.
   void quit();
 
  private:
+  void take_reset_reply();
   bool send_envelope(const SmtpEnvelope& envelope, const OutgoingMessage& message,
                      SmtpTransaction& transaction);
   void send_content(OutgoingMessage& message, SmtpTransaction& transaction, bool last);
@@ -92,6 +98,8 @@ class SmtpClient {
   std::string helo_host_;
   SmtpExtensions extensions_;
   bool quit_sent_ = false;
+  bool reusable_ = false;
+  bool needs_reset_ = false;
 };
 
 }  // namespace hato

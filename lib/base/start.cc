@@ -39,6 +39,7 @@ bool put(int fd, int number) {
 // functions are left out because they may want to tell other threads. Returns the step that failed.
 const char* become_program(const Program& program, char* const* args, char* const* env) {
   if (!put(program.in, 0) || !put(program.out, 1) || !put(program.err, 2)) return "dup2";
+  if (program.three >= 0 && !put(program.three, 3)) return "dup2";
   for (const Limit& limit : program.limits) {
     const rlimit both{limit.value, limit.value};
     if (syscall(SYS_prlimit64, 0, limit.resource, &both, nullptr) != 0) return "setrlimit";

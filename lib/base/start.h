@@ -31,6 +31,7 @@ struct Program {
   int in = 0;
   int out = 1;
   int err = 2;
+  int three = -1;                    // becomes descriptor 3; -1: it gets none
   std::optional<Identity> identity;  // set in the order groups, gid, uid; uid 0 is refused (TempError)
   std::vector<Limit> limits;
   unsigned alarm_seconds = 0;          // SIGALRM (death) after this long, by the clock; 0: never

@@ -151,8 +151,11 @@ class Battered(Suite):
 
 def find(suite, victim):
     """The pid of a process of the suite, or None. `qmail-queued/1` is a process below the topmost qmail-queued, its
-    acceptor; `qmail-queued/2` one below that, the worker of one message."""
+    acceptor; `qmail-queued/2` one below that, the worker of one message. `qmail-remote/agent` is one that has sent a
+    message already and is kept for more, idle or with its next."""
     program, _, depth = victim.partition("/")
+    if depth == "agent":
+        return agent(suite)
     if program == "tcpserver":
         return suite.smtp.pid if suite.smtp.poll() is None else None
     pid = suite.pid_of(program)
@@ -162,9 +165,22 @@ def find(suite, victim):
     return pids[0] if pids else None
 
 
+known_agents = {}  # pid: when it was first seen
+
+
+def agent(suite):
+    """A qmail-remote that has lived longer than one message to this server takes, or None."""
+    spawner = suite.pid_of("qmail-rspawn")
+    now = time.monotonic()
+    remotes = [pid for pid in children_of(spawner) if program_of(pid) == "qmail-remote"] if spawner else []
+    for pid in set(known_agents) - set(remotes):
+        del known_agents[pid]
+    return next((pid for pid in remotes if now - known_agents.setdefault(pid, now) > 0.2), None)
+
+
 # Long-lived: the first six, and qmail-queued's acceptor. The others live as long as one message.
 VICTIMS = ("qmail-send", "qmail-queued", "qmail-queued/1", "qmail-lspawn", "qmail-rspawn", "qmail-clean", "tcpserver",
-           "qmail-queued/2", "qmail-smtpd", "qmail-local", "qmail-remote")
+           "qmail-queued/2", "qmail-smtpd", "qmail-local", "qmail-remote", "qmail-remote/agent")
 LONG_LIVED = 7
 
 

@@ -181,6 +181,9 @@ void SmtpServer::converse(int fd) {
     std::size_t longest = 0;
     for (const auto& [start, scripted] : script_.replies)
       if (command.starts_with(start) && start.size() >= longest) reply = scripted, longest = start.size();
+    if (script_.most_messages > 0 && session.messages.size() >= script_.most_messages &&
+        command.starts_with("MAIL"))
+      reply = script_.too_many;
     if (!say(reply)) return;
     if (reply.starts_with("421") || command == "QUIT") return;
     if (command != "DATA" || !reply.starts_with("354")) continue;

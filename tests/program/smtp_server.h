@@ -20,9 +20,11 @@ struct SmtpScript {
   // By the beginning of a command ("RCPT TO:<bad"); the longest fits. Others get 250, DATA 354, QUIT 221.
   std::map<std::string, std::string> replies{};
   std::string message = "250 2.0.0 queued";  // after the final dot
-  bool silent = false;                       // accepts and never says a word
-  bool reset = false;                        // accepts and resets at once
-  bool early_quit_in_data = false;           // says `message` after the first line of content and hangs up
+  std::size_t most_messages = 0;             // so many on one connection, then MAIL is answered by:
+  std::string too_many{};
+  bool silent = false;              // accepts and never says a word
+  bool reset = false;               // accepts and resets at once
+  bool early_quit_in_data = false;  // says `message` after the first line of content and hangs up
 };
 
 struct SmtpSession {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 
 #include "lib/base/clock.h"
@@ -19,6 +20,8 @@
 #include "lib/store/users.h"
 #include "qmail-send/spawn_protocol.h"
 #include "tests/program/private_home.h"
+#include "tests/program/process.h"
+#include "tests/program/smtp_server.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else
@@ -81,10 +84,15 @@ class Spawner {
   }
   // The report of one delivery, "K text".
   std::string deliver(const std::string& recipient, const std::string& sender = "s@example.org") {
-    request({++number_, sender, recipient, "0123456789abc", "", ""});
+    const DeliveryReport answer = deliver_one(recipient, sender, false);
+    return answer.status + answer.text;
+  }
+  DeliveryReport deliver_one(const std::string& recipient, const std::string& sender = "s@example.org",
+                             bool more = true, const std::string& params = "") {
+    request({++number_, sender, recipient, "0123456789abc", params, "", more});
     const DeliveryReport answer = report();
     CHECK(answer.delivery == number_);
-    return answer.status + answer.text;
+    return answer;
   }
   // qmail-send is gone; the spawner's exit code.
   int close() {
@@ -339,4 +347,326 @@ TEST_CASE("qmail-rspawn runs qmail-remote as qmailr and digests its report", "[q
             ->find("Uid:\t" + std::to_string(qmailr.uid) + "\t" + std::to_string(qmailr.uid)) !=
         std::string::npos);
   CHECK(spawner.close() == 0);
+}
+
+namespace {
+
+// qmail-rspawn and the real qmail-remote, which finds its hosts by control/smtproutes alone.
+struct RealRemote {
+  PrivateHome home{"qmail-rspawn", "qmail-remote"};
+  std::vector<std::string> args{home.path("bin/qmail-rspawn")};
+
+  explicit RealRemote(const std::string& reuse = "100 300 1") {
+    home.write("control/me", "client.test\n");
+    home.write("control/timeoutremote", "3\n");
+    home.write("control/timeoutconnect", "1\n");
+    home.write("control/reuseremote", reuse + "\n");
+  }
+  void route(const std::vector<std::string>& lines) const {
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    home.write("control/smtproutes", text);
+  }
+  static std::string to(const SmtpServer& server) { return "127.0.0.1:" + std::to_string(server.port()); }
+};
+
+std::vector<std::size_t> messages_of_each(const SmtpServer& server) {
+  std::vector<std::size_t> counts;
+  for (const SmtpSession& session : server.sessions())
+    counts.push_back(static_cast<std::size_t>(
+        std::count_if(session.messages.begin(), session.messages.end(),
+                      [](const std::string& message) { return !message.ends_with("(broken off)"); })));
+  return counts;
+}
+using Counts = std::vector<std::size_t>;
+
+}  // namespace
+
+TEST_CASE("agents: messages for one next hop share a connection", "[agents]") {
+  RealRemote remote;
+  SmtpServer server;
+  remote.route({":" + remote.to(server)});
+  Spawner spawner(remote.args);
+  for (const char* domain : {"a.test", "b.test", "a.test"}) {
+    const DeliveryReport report = spawner.deliver_one(std::string("u@") + domain);
+    CHECK(report.status == 'K');
+    CHECK(report.host == HostSays::answered);
+    CHECK(report.text == "127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n");
+  }
+  CHECK(spawner.deliver_one("u@\xc3\xa9.test", "s@\xc3\xa9.test", true, "SMTPUTF8").status == 'K');
+  CHECK(spawner.deliver_one("last@a.test").status == 'K');
+  CHECK(spawner.close() == 0);  // idle agents say goodbye with it
+  const auto sessions = server.sessions();
+  REQUIRE(sessions.size() == 1);
+  CHECK(sessions[0].messages.size() == 5);
+  const auto mail = [](const std::string& from) { return "MAIL FROM:<" + from + "> SIZE=20"; };
+  CHECK(sessions[0].commands ==
+        std::vector<std::string>{"EHLO client.test", mail("s@example.org"), "RCPT TO:<u@a.test>", "DATA",
+                                 mail("s@example.org"), "RCPT TO:<u@b.test>", "DATA", mail("s@example.org"),
+                                 "RCPT TO:<u@a.test>", "DATA", mail("s@xn--9ca.test"),
+                                 "RCPT TO:<u@xn--9ca.test>", "DATA", mail("s@example.org"),
+                                 "RCPT TO:<last@a.test>", "DATA", "QUIT"});
+}
+
+TEST_CASE("agents: the last of many says goodbye at once, and so does a single message", "[agents]") {
+  RealRemote remote("100 300 10");
+  SmtpServer server;
+  remote.route({":" + remote.to(server)});
+  Spawner spawner(remote.args);
+  CHECK(spawner.deliver_one("u@a.test", "s@example.org", false).status == 'K');
+  CHECK(messages_of_each(server) == Counts{1});
+  CHECK(server.sessions().at(0).commands.back() == "QUIT");
+  // Another one so soon: there may be more.
+  CHECK(spawner.deliver_one("u@a.test", "s@example.org", false).status == 'K');
+  CHECK(spawner.deliver_one("u@a.test", "s@example.org", false).status == 'K');
+  CHECK(spawner.close() == 0);
+  CHECK(messages_of_each(server) == Counts{1, 2});
+}
+
+TEST_CASE("agents: what needs another connection gets another", "[agents]") {
+  RealRemote remote;
+  SmtpServer one, two;
+  remote.route({"b.test:" + remote.to(two), ":" + remote.to(one)});
+  Spawner spawner(remote.args);
+  const auto deliver = [&](const char* recipient, const char* sender) {
+    CHECK(spawner.deliver_one(recipient, sender).status == 'K');
+  };
+  SECTION("another route") {
+    for (int i = 0; i < 2; ++i) deliver("u@a.test", "s@x.test"), deliver("u@b.test", "s@x.test");
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(one) == Counts{2});
+    CHECK(messages_of_each(two) == Counts{2});
+  }
+  SECTION("another sender, where the sender's domain decides") {
+    const char* const file = GENERATE("control/bindroutes", "control/smtpauth");
+    remote.home.write(file, "");
+    deliver("u@a.test", "s@x.test");
+    deliver("u@c.test", "s@X.test");
+    deliver("u@a.test", "s@y.test");
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(one) == Counts{2, 1});
+  }
+  SECTION("another recipient's domain, where that decides") {
+    remote.home.write("control/tlshosts", "");
+    deliver("u@a.test", "s@x.test");
+    deliver("u@A.test", "s@y.test");
+    deliver("u@c.test", "s@x.test");
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(one) == Counts{2, 1});
+  }
+  SECTION("after any change of the control files") {
+    deliver("u@a.test", "s@x.test");
+    sleep(1);  // files are looked at once a second
+    remote.home.write("control/helohost", "other.test\n");
+    sleep(1);
+    deliver("u@a.test", "s@x.test");
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(one) == Counts{1, 1});
+    CHECK(one.sessions().at(1).commands.at(0) == "EHLO other.test");
+  }
+}
+
+TEST_CASE("agents: a connection ends after so many messages, and when none comes", "[agents]") {
+  SECTION("messages") {
+    RealRemote remote("2 300 10");
+    SmtpServer server;
+    remote.route({":" + remote.to(server)});
+    Spawner spawner(remote.args);
+    for (int i = 0; i < 5; ++i) CHECK(spawner.deliver_one("u@a.test").status == 'K');
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(server) == Counts{2, 2, 1});
+    for (const SmtpSession& session : server.sessions()) CHECK(session.commands.back() == "QUIT");
+  }
+  SECTION("age") {
+    RealRemote remote("100 1 10");
+    SmtpServer server;
+    remote.route({":" + remote.to(server)});
+    Spawner spawner(remote.args);
+    CHECK(spawner.deliver_one("u@a.test").status == 'K');
+    usleep(1100000);
+    CHECK(spawner.deliver_one("u@a.test").status == 'K');  // the last one of this connection
+    CHECK(spawner.deliver_one("u@a.test").status == 'K');
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(server) == Counts{2, 1});
+  }
+  SECTION("none") {
+    RealRemote remote("1");
+    SmtpServer server;
+    remote.route({":" + remote.to(server)});
+    Spawner spawner(remote.args);
+    for (int i = 0; i < 2; ++i) CHECK(spawner.deliver_one("u@a.test").status == 'K');
+    CHECK(messages_of_each(server) == Counts{1, 1});
+    CHECK(spawner.close() == 0);
+  }
+  SECTION("idle") {
+    RealRemote remote("100 300 1");
+    SmtpServer server;
+    remote.route({":" + remote.to(server)});
+    Spawner spawner(remote.args);
+    CHECK(spawner.deliver_one("u@a.test").status == 'K');
+    CHECK(eventually([&] { return server.sessions().at(0).commands.back() == "QUIT"; }));
+    CHECK(spawner.deliver_one("u@a.test").status == 'K');
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(server) == Counts{1, 1});
+  }
+}
+
+TEST_CASE("agents: a connection that is gone, or wants no more, costs nothing but a new one", "[agents]") {
+  const char* const answer = GENERATE("", "421 4.7.0 too many messages", "452 4.3.0 too many messages",
+                                      "550 5.7.1 one message a connection");
+  CAPTURE(answer);
+  RealRemote remote;
+  SmtpScript script;
+  script.most_messages = 1;
+  script.too_many = answer;
+  SmtpServer server(script);
+  remote.route({":" + remote.to(server)});
+  Spawner spawner(remote.args);
+  for (int i = 0; i < 3; ++i) {
+    const DeliveryReport report = spawner.deliver_one("u@a.test");
+    CHECK(report.status == 'K');
+    CHECK(report.host == HostSays::answered);
+  }
+  CHECK(spawner.close() == 0);
+  CHECK(messages_of_each(server) == Counts{1, 1, 1});  // and none twice
+}
+
+TEST_CASE("agents: what was refused leaves nothing behind for the next", "[agents]") {
+  const bool pipelining = GENERATE(true, false);
+  RealRemote remote;
+  SmtpScript script;
+  if (!pipelining) script.ehlo = "250 test";
+  script.replies["RCPT TO:<bad"] = "550 5.1.1 no such user";
+  script.replies["RCPT TO:<grey"] = "450 4.7.1 greylisted";
+  if (pipelining) script.replies["DATA"] = "354 go";
+  SmtpServer server(script);
+  remote.route({":" + remote.to(server)});
+  Spawner spawner(remote.args);
+  const auto deliver = [&](const char* recipient, char status) {
+    const DeliveryReport report = spawner.deliver_one(recipient);
+    CHECK(report.status == status);
+    CHECK(report.host == HostSays::answered);
+  };
+  deliver("good@a.test", 'K');
+  deliver("bad@a.test", 'D');
+  deliver("grey@a.test", 'Z');
+  deliver("good@a.test", 'K');
+  CHECK(spawner.close() == 0);
+  std::size_t messages = 0, resets = 0;
+  for (const SmtpSession& session : server.sessions()) {
+    for (const std::string& message : session.messages) messages += message.size() > 0;
+    for (const std::string& command : session.commands) resets += command == "RSET";
+  }
+  CHECK(messages == 2);
+  // With pipelining this server wants a message for nobody, and that connection is not used again.
+  CHECK(server.sessions().size() == (pipelining ? 3U : 1U));
+  CHECK(resets == (pipelining ? 0U : 2U));
+}
+
+TEST_CASE("agents: what is said about the host", "[agents]") {
+  RealRemote remote;
+  remote.home.write("control/timeoutremote", "1\n");
+  struct Row {
+    const char* what;
+    std::function<void(SmtpScript&)> change;
+    char status;
+    HostSays host;
+  };
+  const Row rows[] = {
+      {"accepts", [](SmtpScript&) {}, 'K', HostSays::answered},
+      {"greets badly", [](SmtpScript& s) { s.greeting = "554 go away"; }, 'Z', HostSays::trouble},
+      {"greets with 421", [](SmtpScript& s) { s.greeting = "421 busy"; }, 'Z', HostSays::trouble},
+      {"hangs up", [](SmtpScript& s) { s.greeting = ""; }, 'Z', HostSays::trouble},
+      {"says nothing", [](SmtpScript& s) { s.silent = true; }, 'Z', HostSays::trouble},
+      {"421 to MAIL", [](SmtpScript& s) { s.replies["MAIL"] = "421 closing"; }, 'Z', HostSays::trouble},
+      {"421 after the message", [](SmtpScript& s) { s.message = "421 closing"; }, 'Z', HostSays::trouble},
+      {"hangs up on the message", [](SmtpScript& s) { s.message = ""; }, 'Z', HostSays::nothing},
+      {"451 to MAIL", [](SmtpScript& s) { s.replies["MAIL"] = "451 later"; }, 'Z', HostSays::answered},
+      {"greylists", [](SmtpScript& s) { s.replies["RCPT"] = "450 later"; }, 'Z', HostSays::answered},
+      {"refuses", [](SmtpScript& s) { s.replies["RCPT"] = "550 no"; }, 'D', HostSays::answered},
+      {"451 to DATA", [](SmtpScript& s) { s.replies["DATA"] = "451 later"; }, 'Z', HostSays::answered},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    SmtpScript script;
+    row.change(script);
+    SmtpServer server(script);
+    remote.route({":" + remote.to(server)});
+    Spawner spawner(remote.args);
+    const DeliveryReport report = spawner.deliver_one("u@a.test");
+    CHECK(report.status == row.status);
+    CHECK(report.host == row.host);
+  }
+  remote.route({":127.0.0.1:1"});
+  Spawner spawner(remote.args);
+  CHECK(spawner.deliver_one("u@a.test").host == HostSays::trouble);
+}
+
+TEST_CASE("agents: a program in qmail-remote's place runs for each message", "[agents]") {
+  RealRemote remote;
+  SmtpServer server;
+  remote.route({":" + remote.to(server)});
+  REQUIRE(rename(remote.home.path("bin/qmail-remote").c_str(),
+                 remote.home.path("bin/qmail-remote.real").c_str()) == 0);
+  remote.home.script("qmail-remote", "exec " + remote.home.path("bin/qmail-remote.real") + " \"$@\"\n");
+  Spawner spawner(remote.args);
+  for (int i = 0; i < 3; ++i) CHECK(spawner.deliver_one("u@a.test").status == 'K');
+  CHECK(spawner.close() == 0);
+  CHECK(messages_of_each(server) == Counts{1, 1, 1});
+}
+
+TEST_CASE("agents: one that is killed while it waits is replaced", "[agents]") {
+  RealRemote remote("100 300 30");
+  SmtpServer server;
+  remote.route({":" + remote.to(server)});
+  Spawner spawner(remote.args);
+  CHECK(spawner.deliver_one("u@a.test").status == 'K');
+  const std::string children =
+      "/proc/" + std::to_string(spawner.pid()) + "/task/" + std::to_string(spawner.pid()) + "/children";
+  const pid_t agent = std::stoi(slurp(children));
+  // Still sealed, still qmailr, and holding no message whose lock would say that it is being delivered.
+  const std::string status = slurp("/proc/" + std::to_string(agent) + "/status");
+  CHECK(status.find("Seccomp:\t2\n") != std::string::npos);
+  CHECK(status.find("NoNewPrivs:\t1\n") != std::string::npos);
+  const std::string uid = std::to_string(passwd_user(conf::user_qmailr)->uid);
+  CHECK(status.find("Uid:\t" + uid + "\t" + uid + "\t" + uid) != std::string::npos);
+  for (const std::string& name : names_in("/proc/" + std::to_string(agent) + "/fd")) {
+    char target[200] = {};
+    CHECK(readlink(("/proc/" + std::to_string(agent) + "/fd/" + name).c_str(), target, sizeof target - 1) >
+          0);
+    CHECK(std::string(target).find("message") == std::string::npos);
+  }
+  kill(agent, SIGKILL);
+  CHECK(spawner.deliver_one("u@a.test").status == 'K');
+  CHECK(spawner.close() == 0);
+  CHECK(messages_of_each(server) == Counts{1, 1});
+}
+
+TEST_CASE("agents: many at once, and none left behind", "[agents]") {
+  RealRemote remote("5 300 1");
+  std::vector<std::unique_ptr<SmtpServer>> servers;
+  std::vector<std::string> routes;
+  for (int i = 0; i < 4; ++i) {
+    servers.push_back(std::make_unique<SmtpServer>());
+    routes.push_back("h" + std::to_string(i) + ".test:" + remote.to(*servers.back()));
+  }
+  remote.route(routes);
+  Spawner spawner(remote.args);
+  std::uint32_t asked = 0, answered = 0;
+  std::map<std::uint32_t, int> reports;
+  const auto answer = [&] {
+    const DeliveryReport report = spawner.report();
+    CHECK(report.status == 'K');
+    ++reports[report.delivery];
+    ++answered;
+  };
+  // One at a time for each server: it serves one connection after the other.
+  for (std::uint32_t round = 0; round < 25; ++round) {
+    for (int i = 0; i < 4; ++i)
+      spawner.request({++asked, "s@x.test", "u@h" + std::to_string(i) + ".test", "t", "", "", true});
+    while (answered < asked) answer();
+  }
+  CHECK(reports.size() == 100);
+  CHECK(spawner.close() == 0);
+  for (const auto& server : servers) CHECK(messages_of_each(*server) == Counts{5, 5, 5, 5, 5});
 }

@@ -1,0 +1,24 @@
+// One connection to a host, greeted, with what is known about it: for one message, or kept for several.
+#pragma once
+
+#include <string>
+
+#include "remote/connection.h"
+#include "remote/smtp_client.h"
+
+namespace hato {
+
+struct Session {
+  Session(Fd fd, const Endpoint& peer, std::int64_t timeout_seconds, const std::string& helo_host)
+      : connection(std::move(fd), peer, timeout_seconds),
+        client(connection, helo_host),
+        ip(peer.address.text()) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  Connection connection;
+  SmtpClient client;
+  const std::string ip;
+};
+
+}  // namespace hato
