@@ -43,6 +43,8 @@ const std::vector<ControlFile>& control_files() {
       {"resolver", list, "The name servers of /etc/resolv.conf.", "Name server: ", "."},
       {"showorigin", list, "Messages of programs do not show where they come from.",
        "Messages of programs show the ", "."},
+      {"reuseremote", line, "100 300 2",
+       "Messages, seconds and idle seconds of one SMTP connection out: ", "."},
       {"smtpgreeting", line_or_me, "smtpgreeting", "SMTP greeting: 220 ", "."},
       {"smtplimits", list, "recipients 1000, commandline 2000, errors 20, commands 10000, hops 100, helo 1.",
        "SMTP limit: ", "."},
