@@ -88,6 +88,10 @@ void ActivityLog::status(ChannelStatus local, ChannelStatus remote, bool exiting
   line(text);
 }
 
+void ActivityLog::back_off(std::string_view host, std::int64_t seconds) {
+  line("backoff host " + activity_text(host) + ": not tried for " + std::to_string(seconds) + " seconds");
+}
+
 void ActivityLog::exiting() {
   line("status: exiting");
 }

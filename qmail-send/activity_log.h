@@ -41,6 +41,7 @@ class ActivityLog {
   void mangled(std::uint32_t delivery);
   void status(ChannelStatus local, ChannelStatus remote, bool exiting_soon);
   void exiting();
+  void back_off(std::string_view host, std::int64_t seconds);
   void bounce(QueueId id, std::uint32_t qp);
   void end(QueueId id);
   // "warning: TEXT", "alert: TEXT" and lines without such a word. Control bytes are made harmless, blanks

@@ -12,7 +12,10 @@
 #include <algorithm>
 
 #include "lib/base/clock.h"
+#include "lib/base/conf.h"
 #include "lib/base/error.h"
+#include "lib/mail/address.h"
+#include "lib/mail/domain.h"
 #include "lib/mail/envelope.h"
 
 namespace hato {
@@ -20,6 +23,7 @@ namespace hato {
 namespace {
 
 constexpr std::size_t bounces_in_memory = 50;    // messages that wait for a child to take their bounce
+constexpr std::size_t open_files = 500;          // messages whose first delivery has its descriptor already
 constexpr std::size_t entries_per_round = 2000;  // of queue/new, when it is looked through
 constexpr std::size_t reports_per_round = 100;
 // Bytes of one message's failure reports, in memory, in its state and in its bounce; beyond it a report is
@@ -80,10 +84,17 @@ Dispatch::Dispatch(Parts parts)
       control_(std::move(parts.control)),
       log_(parts.log),
       router_(settings_.locals, settings_.virtualdomains, settings_.percenthack, settings_.envnoathost),
+      hops_(control_),
       trigger_(paths_.lock("trigger")),
-      lanes_{Lane{SpawnerSocket(std::move(parts.spawners[0])), settings_.concurrency[0], {}, {}, {}},
-             Lane{SpawnerSocket(std::move(parts.spawners[1])), settings_.concurrency[1], {}, {}, {}}},
+      lanes_{make_lane(Channel::local, std::move(parts.spawners[0])),
+             make_lane(Channel::remote, std::move(parts.spawners[1]))},
       cleaner_(std::move(parts.cleaner)) {}
+
+Dispatch::Lane Dispatch::make_lane(Channel channel, Fd spawner) {
+  const auto limits = [this, channel](const std::string& name) { return limits_of(channel, name); };
+  const std::size_t limit = settings_.concurrency[static_cast<unsigned>(channel)];
+  return Lane{SpawnerSocket(std::move(spawner)), limit, Turns(limits), {}, {}};
+}
 
 // ------------------------------------------------------------------ what is waiting
 
@@ -318,6 +329,7 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
   QueuedMessage& message = *owned;
   active_[id.value()] = std::move(owned);
   message.prepare(router_, records);
+  message.counted = Counted(open_recipients_, message.recipients.size());
   message.dying = now_ - birth_of(id) > settings_.queue_lifetime;
   if (entry.flags & flag_fresh) {
     log_.new_message(id);
@@ -364,19 +376,106 @@ void Dispatch::begin_passes(QueuedMessage& message, const Waiting& entry, const 
 
   for (const Channel channel : due) {
     Lane& l = lane(channel);
-    if (l.alive && l.ready.size() < std::max(turns, l.limit > l.used ? l.limit - l.used : 0) && l.limit > 0)
-      begin_pass(message, channel, entry.due);
+    if (l.alive && l.limit > 0)
+      begin_pass(message, channel, entry);
     else
       l.first.push_back({message.id.value(), entry.due, flag_now | flag_both});
   }
 }
 
-void Dispatch::begin_pass(QueuedMessage& message, Channel channel, std::int64_t due) {
+// Puts the message into the lines of its destinations. Recipients whose destination backs off are left out
+// until the message's next slot, but for its last attempt. A message with one destination waits in that line
+// closed, when the line is long.
+void Dispatch::begin_pass(QueuedMessage& message, Channel channel, const Waiting& entry) {
+  Lane& l = lane(channel);
   Pass& pass = message.pass(channel);
+  const std::int64_t now = now_us();
+  const std::uint32_t both = message.pass(other(channel)).pending > 0 ? flag_both : 0;
+  std::vector<std::pair<Turns::Line*, std::uint32_t>> by_line;
+  std::size_t pending = 0;
+  for (std::uint32_t i = 0; i < message.recipients.size(); ++i) {
+    const RecipientState& recipient = message.recipients[i];
+    if (recipient.route.channel != channel || recipient.fate != Fate::pending) continue;
+    ++pending;
+    Turns::Line& line = l.turns.line(destination_of(channel, recipient.route.recipient));
+    if (entry.flags & flag_asked) line.destination.forgive();
+    if (message.dying || !line.destination.backs_off(now)) by_line.push_back({&line, i});
+  }
+  if (by_line.empty()) {
+    l.later.push(message.id, first_slot_after(birth_of(message.id), channel, now_), both);
+    return;
+  }
+  std::sort(by_line.begin(), by_line.end(), [](const auto& a, const auto& b) {
+    return a.first->number != b.first->number ? a.first->number < b.first->number : a.second < b.second;
+  });
+  Turns::Line& first = *by_line.front().first;
+  const bool one_line = &first == by_line.back().first && pending == by_line.size();
+  if (one_line && first.full() && !(entry.flags & flag_turn) && !message.unrecorded) {
+    l.turns.add_closed(first, {message.id.value(), entry.due, flag_now | flag_turn | both});
+    return;
+  }
   pass.running = true;
-  pass.next = 0;
-  pass.due = due;
-  lane(channel).ready.push_back(message.id);
+  pass.due = entry.due;
+  pass.order.clear();
+  pass.shares.clear();
+  for (const auto& [line, recipient] : by_line) {
+    const auto at = static_cast<std::uint32_t>(pass.order.size());
+    if (pass.shares.empty() || pass.shares.back().line != line->number) {
+      pass.shares.push_back({line->number, at, at});
+      l.turns.add_open(*line, message.id);
+    }
+    pass.order.push_back(recipient);
+    ++pass.shares.back().end;
+  }
+  pass.left = pass.order.size();
+  if (active_.size() > open_files) message.opened.fd.reset();
+}
+
+// ------------------------------------------------------------------ destinations
+
+// For remote mail the next hop, for local mail the user's part of the address.
+std::string Dispatch::destination_of(Channel channel, const std::string& recipient) {
+  if (channel == Channel::local) {
+    const std::string_view local = local_part(recipient);
+    return to_lower_ascii(local.substr(0, local.find_first_of(conf::break_chars)));
+  }
+  try {
+    return hops_.of(domain_part(recipient), now_).name;
+  } catch (const Error&) {
+    return canonical_domain(domain_part(recipient));  // qmail-remote says what is wrong
+  }
+}
+
+DestinationLimits Dispatch::limits_of(Channel channel, const std::string& destination) const {
+  if (channel == Channel::local) return {settings_.concurrency_user, 0, false};
+  const std::string_view host = host_of_hop(destination);
+  return {settings_.concurrency_host.of(host), settings_.rate_host.of(host), true};
+}
+
+// Nobody in the line is tried now, but for those whose last attempt this is.
+void Dispatch::back_off(Channel channel, Turns::Line& line) {
+  log_.back_off(line.name, line.destination.back_off_seconds());
+  Lane& l = lane(channel);
+  Turns::Emptied waiting = l.turns.take_all(line);
+  for (const Waiting& entry : waiting.closed) {
+    const std::int64_t birth = birth_of(QueueId(entry.id));
+    if (now_ - birth > settings_.queue_lifetime)
+      l.turns.add_closed(line, entry);
+    else
+      l.later.push(QueueId(entry.id), first_slot_after(birth, channel, now_), entry.flags & flag_both);
+  }
+  for (const QueueId id : waiting.open) {
+    const auto found = active_.find(id.value());
+    Share* const share = found == active_.end() ? nullptr : found->second->share(channel, line.number);
+    if (share == nullptr) continue;
+    QueuedMessage& message = *found->second;
+    if (message.dying) {
+      l.turns.add_open(line, id);
+      continue;
+    }
+    message.skip(channel, *share);
+    end_pass_if_over(message, channel);
+  }
 }
 
 // ------------------------------------------------------------------ deliveries
@@ -386,7 +485,9 @@ void Dispatch::fill(Channel channel) {
   Lane& l = lane(channel);
   std::size_t loads = 0;
   while (l.free() && !exit_soon_) {
-    if (l.ready.size() < std::max(turns, l.limit - l.used)) {
+    const std::int64_t now = now_us();
+    const std::size_t enough = std::max(turns, l.places());
+    if (room_for_messages() && l.turns.ready(now, l.places(), enough) < enough) {
       if (loads == loads_per_round) {
         more_to_do_ = true;
       } else if (load_one(channel)) {
@@ -394,28 +495,51 @@ void Dispatch::fill(Channel channel) {
         continue;
       }
     }
-    if (l.ready.empty()) return;
-    const QueueId id = l.ready.front();
-    l.ready.pop_front();
-    QueuedMessage& message = *active_.at(id.value());
-    const std::size_t recipient = message.next_recipient(channel);
-    if (recipient == QueuedMessage::npos) continue;  // the rest of the pass was given up
-    const bool started = start_delivery(message, channel, recipient);
-    if (!started && !l.free()) {  // the socket is full, or the spawner is gone: the turn is not lost
-      message.pass(channel).next = recipient;
-      l.ready.push_front(id);
-      return;
+    Turns::Line* const line = l.turns.next(now, l.places());
+    if (line == nullptr) return;
+    if (line->open.empty()) {
+      if (loads == loads_per_round) {
+        more_to_do_ = true;
+        return;
+      }
+      ++loads;
+      const Waiting entry = line->closed.front();
+      line->closed.pop_front();
+      load(entry, &channel);
+      if (line->open.empty()) continue;
     }
-    if (message.has_next(channel))
-      l.ready.push_back(id);
-    else if (message.pass(channel).in_flight == 0)
-      end_pass(message, channel);
+    if (!start_next(channel, *line)) return;
   }
+}
+
+// The next recipient of the next message of a line; false when the lane takes no more.
+bool Dispatch::start_next(Channel channel, Turns::Line& line) {
+  Lane& l = lane(channel);
+  const QueueId id = line.open.front();
+  line.open.pop_front();
+  const auto found = active_.find(id.value());
+  Share* const share = found == active_.end() ? nullptr : found->second->share(channel, line.number);
+  if (share == nullptr) return true;  // it was taken away meanwhile
+  QueuedMessage& message = *found->second;
+  const std::size_t recipient = message.next_recipient(channel, *share);
+  if (recipient != QueuedMessage::npos) {
+    if (share->next < share->end) l.turns.add_open(line, id);
+    const bool started = start_delivery(message, channel, recipient, line);
+    if (!started && !l.free()) {  // the socket is full, or the spawner is gone: the turn is not lost
+      if (share->next < share->end) line.open.pop_back();
+      message.put_back(channel, *share);
+      line.open.push_front(id);
+      return false;
+    }
+  }
+  end_pass_if_over(message, channel);
+  return true;
 }
 
 // False when nothing was started: the socket takes no more (lane blocked), the spawner is gone, or the
 // message could not be opened, and then the pass is over.
-bool Dispatch::start_delivery(QueuedMessage& message, Channel channel, std::size_t recipient) {
+bool Dispatch::start_delivery(QueuedMessage& message, Channel channel, std::size_t recipient,
+                              Turns::Line& line) {
   Lane& l = lane(channel);
   RecipientState& to = message.recipients[recipient];
   const QueuedEnvelope& envelope = message.opened.envelope;
@@ -432,11 +556,13 @@ bool Dispatch::start_delivery(QueuedMessage& message, Channel channel, std::size
     request.trace = message.opened.header.trace;
     request.message_params = envelope.params;
     request.recipient_params = envelope.recipients[recipient].params;
+    request.more = !line.empty();
+    request.last_attempt = message.dying;
     sent = l.spawner.send(request, fd.get());
   } catch (const Error& e) {
     log_.warning("trouble opening " + name_of(message.id, message.in_new) +
                  "; will try again later: " + e.text());
-    message.pass(channel).next = message.recipients.size();
+    message.give_up(channel);
     return false;
   }
   if (sent == SpawnerSocket::Sent::full) {
@@ -454,7 +580,8 @@ bool Dispatch::start_delivery(QueuedMessage& message, Channel channel, std::size
   ++message.pass(channel).in_flight;
   message.tried = true;
   ++l.used;
-  deliveries_[request.delivery] = {message.id, recipient, channel};
+  line.destination.started(now_us());
+  deliveries_[request.delivery] = {message.id, recipient, channel, &line};
   log_.starting(request.delivery, message.id, channel, to.route.recipient);
   status();
   return true;
@@ -526,7 +653,12 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
     if (unwanted) message.resolve(delivery.recipient, Fate::done, "");
   }
   status();
-  if (message.pass(channel).in_flight == 0 && !message.has_next(channel)) end_pass(message, channel);
+  HostSays host = report ? report->host : HostSays::nothing;
+  // A program in qmail-remote's place says nothing about hosts.
+  if (report && report->status == 'K' && host == HostSays::nothing) host = HostSays::answered;
+  const bool backs_off = delivery.line->destination.ended(host, now_us());
+  end_pass_if_over(message, channel);
+  if (backs_off) back_off(channel, *delivery.line);
 }
 
 void Dispatch::mark(QueuedMessage& message, const StateRecord& record) {
@@ -540,7 +672,12 @@ void Dispatch::mark(QueuedMessage& message, const StateRecord& record) {
   }
 }
 
-// Every recipient of the channel was tried.
+void Dispatch::end_pass_if_over(QueuedMessage& message, Channel channel) {
+  const Pass& pass = message.pass(channel);
+  if (pass.running && pass.in_flight == 0 && !message.has_next(channel)) end_pass(message, channel);
+}
+
+// Every recipient of the channel was tried, or cannot be now.
 void Dispatch::end_pass(QueuedMessage& message, Channel channel) {
   close_pass(message, channel);
   settle(message);
@@ -782,6 +919,8 @@ void Dispatch::handle_signals(SendSignals& signals) {
     try {
       reread_domains(control_, settings_);
       router_.replace(settings_.locals, settings_.virtualdomains);
+      reread_limits(control_, settings_);
+      for (Lane& l : lanes_) l.turns.renew_limits();
     } catch (const Error& e) {
       log_.alert("unable to reread controls: " + e.text());
     }
@@ -794,7 +933,10 @@ void Dispatch::handle_signals(SendSignals& signals) {
 }
 
 void Dispatch::run_everything_now() {
-  for (Lane& l : lanes_) l.later.make_all_due(now_, flag_now);
+  for (Lane& l : lanes_) {
+    l.later.make_all_due(now_, flag_now);
+    l.turns.forgive_all();
+  }
   while (const std::optional<Waiting> entry = missed_.pop_due(now_))
     unsorted_.append(QueueId(entry->id), entry->due, entry->flags);
   unsorted_.make_all_due(now_, flag_now);
@@ -828,7 +970,7 @@ void Dispatch::work() {
   for (const Channel channel : both_channels) fill(channel);
   // One channel's turn may have opened a message that has something for the other.
   for (const Lane& l : lanes_)
-    if (l.free() && !exit_soon_ && !l.ready.empty()) more_to_do_ = true;
+    if (l.free() && !exit_soon_ && l.turns.ready(now_us(), l.places(), 1) > 0) more_to_do_ = true;
   start_bounces();
   if (exit_soon_) bounces_.hurry();
   if (cleaner_alive_ && !cleaner_.flush()) clean_died();
@@ -837,7 +979,9 @@ void Dispatch::work() {
 // Milliseconds until something is due by itself.
 int Dispatch::sleep_ms() const {
   if (more_to_do_ || (rescan_ && !exit_soon_)) return 0;
+  const std::int64_t clock = now_us();
   std::int64_t next = next_alive_;
+  std::int64_t next_turn = INT64_MAX;  // microseconds
   const auto until = [&next](std::optional<std::int64_t> due) {
     if (due) next = std::min(next, *due);
   };
@@ -847,12 +991,14 @@ int Dispatch::sleep_ms() const {
     if (to_bounce_.size() < bounces_in_memory) until(ending_.earliest());
     for (const Lane& l : lanes_) {
       if (!l.free()) continue;
+      next_turn = std::min(next_turn, l.turns.not_before(clock).value_or(INT64_MAX));
+      if (!room_for_messages()) continue;
       until(l.later.earliest());
       until(unsorted_.earliest());
       if (!missed_.empty()) until(now_ + 1);
     }
   }
-  const std::int64_t us = next * 1000000 - now_us();
+  const std::int64_t us = std::min(next * 1000000, next_turn) - clock;
   const auto ms = static_cast<int>(std::clamp<std::int64_t>(us / 1000 + 1, 0, alive_seconds * 1000));
   const int patience = flushes_.patience_ms();
   return patience < 0 ? ms : std::min(ms, patience);
@@ -913,6 +1059,7 @@ std::int64_t Dispatch::served_until() const {
   for (const Lane& l : lanes_) {
     not_after(l.later.earliest());
     if (!l.first.empty()) not_after(l.first.front().due);
+    not_after(l.turns.earliest_due());
   }
   for (const auto& [id, message] : active_)
     for (const Pass& pass : message->passes)
@@ -922,6 +1069,7 @@ std::int64_t Dispatch::served_until() const {
 
 void Dispatch::touch_alive() {
   next_alive_ = now_ + alive_seconds;
+  for (Lane& l : lanes_) l.turns.sweep(now_us());
   const Fd alive = try_open(paths_.lock("alive"), O_WRONLY | O_NOFOLLOW);
   const std::string text = std::to_string(served_until()) + "\n";
   if (!alive || pwrite(alive.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))

@@ -1,11 +1,15 @@
 // The heart of qmail-send: which message is opened when, which delivery starts next, what becomes of its
 // report. One event loop; no fsync, no read of a message, no wait for the gate, the spawners or qmail-clean.
 //
-// A message is known by 16 bytes in one of five places until its time comes: `fresh_` (not yet looked at),
+// Destinations (destination.h) take turns: a host that is slow, dead or limited has its own line (turns.h),
+// and what waits there is in nobody's way.
+//
+// A message is known by 16 bytes in one of six places until its time comes: `fresh_` (not yet looked at),
 // `first_` (a channel's, waiting for its first attempt because the channel was full), `later_` (a channel's,
-// deferred), `unsorted_` (channels not known: found in queue/mess at the start, or could not be opened) and
-// `missed_` (had a slot while nobody ran; due at once, at a limited rate). Then it is opened and becomes a
-// QueuedMessage in `active_`, until its passes are over; it is not kept in between.
+// deferred), a destination's line (its destination takes no more for now), `unsorted_` (channels not known:
+// found in queue/mess at the start, or could not be opened) and `missed_` (had a slot while nobody ran; due
+// at once, at a limited rate). Then it is opened and becomes a QueuedMessage in `active_`, until its passes
+// are over; it is not kept in between.
 #pragma once
 
 #include <signal.h>
@@ -16,6 +20,7 @@
 #include <unordered_set>
 
 #include "lib/mail/router.h"
+#include "lib/net/next_hop.h"
 #include "lib/store/queuefile.h"
 #include "qmail-send/activity_log.h"
 #include "qmail-send/bounce_sender.h"
@@ -28,6 +33,7 @@
 #include "qmail-send/settings.h"
 #include "qmail-send/spawner_socket.h"
 #include "qmail-send/trigger.h"
+#include "qmail-send/turns.h"
 
 namespace hato {
 
@@ -37,16 +43,21 @@ constexpr std::int64_t trouble_seconds = 123;     // after a failure of the syst
 constexpr std::int64_t old_delivery_seconds = 5;  // how often to ask whether an old run's delivery has ended
 constexpr std::int64_t alive_seconds = 60;
 constexpr std::int64_t missed_per_second = 100;  // messages whose time came while nobody ran
-// Messages of one channel that are open at once, taking turns; more when more slots are free.
+// Messages of one channel that are ready at once, taking turns; more when more slots are free.
 constexpr std::size_t turns = 10;
+// Recipients of all messages that are open: with so many no further message is opened. One message may be
+// larger.
+constexpr std::size_t open_recipients_limit = 20000;
 constexpr std::size_t loads_per_round = 100;  // messages opened before reports are looked at again
 
 // Waiting::flags.
-constexpr std::uint32_t flag_now = 1;    // every channel with pending recipients is tried, slot or not
-constexpr std::uint32_t flag_old = 2;    // of an earlier run, whose deliveries may still be going
-constexpr std::uint32_t flag_fresh = 4;  // not announced in the log yet
-constexpr std::uint32_t flag_both = 8;   // the other channel has an entry, or a pass, of its own
-constexpr std::uint32_t flag_told = 16;  // the log says that we wait for an old run's delivery
+constexpr std::uint32_t flag_now = 1;     // every channel with pending recipients is tried, slot or not
+constexpr std::uint32_t flag_old = 2;     // of an earlier run, whose deliveries may still be going
+constexpr std::uint32_t flag_fresh = 4;   // not announced in the log yet
+constexpr std::uint32_t flag_both = 8;    // the other channel has an entry, or a pass, of its own
+constexpr std::uint32_t flag_told = 16;   // the log says that we wait for an old run's delivery
+constexpr std::uint32_t flag_turn = 32;   // its destination's line has come to it
+constexpr std::uint32_t flag_asked = 64;  // somebody asked for it: its destinations back off no more
 
 // What signal handlers tell the loop.
 struct SendSignals {
@@ -67,6 +78,8 @@ class Dispatch {
     Fd cleaner;
   };
   explicit Dispatch(Parts parts);
+  Dispatch(const Dispatch&) = delete;
+  Dispatch& operator=(const Dispatch&) = delete;
 
   // Reads the queue's directories; opens no message.
   void start();
@@ -79,12 +92,13 @@ class Dispatch {
     QueueId id;
     std::size_t recipient;
     Channel channel;
+    Turns::Line* line;
   };
   // A channel as the loop sees it.
   struct Lane {
     SpawnerSocket spawner;
     std::size_t limit;
-    std::deque<QueueId> ready;  // active messages whose pass has recipients left, taking turns
+    Turns turns;  // who is next of those that are due
     std::deque<Waiting> first;
     Schedule later;
     bool alive = true;
@@ -92,7 +106,10 @@ class Dispatch {
     std::size_t used = 0;  // deliveries under way
     unsigned turn = 0;     // which source was asked last
     bool free() const { return alive && !blocked && used < limit; }
+    std::size_t places() const { return limit > used ? limit - used : 0; }
   };
+
+  Lane make_lane(Channel channel, Fd spawner);
 
   // --- what is waiting
   void scan_start();
@@ -105,14 +122,22 @@ class Dispatch {
   bool load_one(Channel channel);
   void load(Waiting entry, const Channel* wanted);
   void begin_passes(QueuedMessage& message, const Waiting& entry, const Channel* wanted);
-  void begin_pass(QueuedMessage& message, Channel channel, std::int64_t due);
+  void begin_pass(QueuedMessage& message, Channel channel, const Waiting& entry);
+  bool room_for_messages() const { return open_recipients_ < open_recipients_limit; }
+
+  // --- destinations
+  std::string destination_of(Channel channel, const std::string& recipient);
+  DestinationLimits limits_of(Channel channel, const std::string& destination) const;
+  void back_off(Channel channel, Turns::Line& line);
 
   // --- deliveries
   void fill(Channel channel);
-  bool start_delivery(QueuedMessage& message, Channel channel, std::size_t recipient);
+  bool start_next(Channel channel, Turns::Line& line);
+  bool start_delivery(QueuedMessage& message, Channel channel, std::size_t recipient, Turns::Line& line);
   void take_reports(Channel channel);
   void take_report(Channel channel, std::string_view packet);
   void mark(QueuedMessage& message, const StateRecord& record);
+  void end_pass_if_over(QueuedMessage& message, Channel channel);
   void end_pass(QueuedMessage& message, Channel channel);
   void close_pass(QueuedMessage& message, Channel channel);
   void spawner_died(Channel channel);
@@ -172,6 +197,7 @@ class Dispatch {
   Control control_;
   ActivityLog log_;
   Router router_;
+  NextHops hops_;
   Trigger trigger_;
   Lane lanes_[channels];
   Cleaner cleaner_;
@@ -181,6 +207,7 @@ class Dispatch {
   std::deque<Waiting> fresh_;
   Schedule unsorted_, missed_, ending_;  // ending_: all recipients resolved, the bounce or the unlink failed
   std::unordered_set<std::uint64_t> in_new_;  // known messages that lie in queue/new
+  std::size_t open_recipients_ = 0;           // of all in active_; outlives them
   std::unordered_map<std::uint64_t, std::unique_ptr<QueuedMessage>> active_;
   std::unordered_map<std::uint32_t, Delivery> deliveries_;
   std::deque<QueueId> to_bounce_;

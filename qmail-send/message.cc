@@ -1,5 +1,7 @@
 #include "qmail-send/message.h"
 
+#include <algorithm>
+
 namespace hato {
 
 void QueuedMessage::prepare(const Router& router, const std::vector<StateRecord>& records) {
@@ -25,14 +27,43 @@ void QueuedMessage::prepare(const Router& router, const std::vector<StateRecord>
     }
 }
 
-bool QueuedMessage::has_next(Channel channel) {
-  for (std::size_t& next = pass(channel).next; next < recipients.size(); ++next)
-    if (recipients[next].route.channel == channel && recipients[next].fate == Fate::pending) return true;
-  return false;
+Share* QueuedMessage::share(Channel channel, std::uint64_t line) {
+  std::vector<Share>& shares = pass(channel).shares;
+  const auto at =
+      std::lower_bound(shares.begin(), shares.end(), line,
+                       [](const Share& share, std::uint64_t number) { return share.line < number; });
+  return at == shares.end() || at->line != line ? nullptr : &*at;
 }
 
-std::size_t QueuedMessage::next_recipient(Channel channel) {
-  return has_next(channel) ? pass(channel).next++ : npos;
+std::size_t QueuedMessage::next_recipient(Channel channel, Share& share) {
+  Pass& of = pass(channel);
+  while (share.next < share.end) {
+    const std::size_t recipient = of.order[share.next++];
+    --of.left;
+    if (recipients[recipient].fate == Fate::pending) return recipient;
+  }
+  return npos;
+}
+
+void QueuedMessage::put_back(Channel channel, Share& share) {
+  --share.next;
+  ++pass(channel).left;
+}
+
+void QueuedMessage::skip(Channel channel, Share& share) {
+  pass(channel).left -= share.end - share.next;
+  share.next = share.end;
+}
+
+void QueuedMessage::give_up(Channel channel) {
+  for (Share& share : pass(channel).shares) skip(channel, share);
+}
+
+void QueuedMessage::skip_resolved(Channel channel) {
+  Pass& of = pass(channel);
+  for (Share& share : of.shares)
+    for (; share.next < share.end && recipients[of.order[share.next]].fate != Fate::pending; ++share.next)
+      --of.left;
 }
 
 bool QueuedMessage::has_failures() const {

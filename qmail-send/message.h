@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/mail/router.h"
@@ -12,6 +13,28 @@
 #include "qmail-send/schedule.h"
 
 namespace hato {
+
+// Counts something for as long as it lives.
+class Counted {
+ public:
+  Counted() = default;
+  Counted(std::size_t& total, std::size_t number) : total_(&total), number_(number) { total += number; }
+  Counted(Counted&& other) noexcept { *this = std::move(other); }
+  Counted& operator=(Counted&& other) noexcept {
+    std::swap(total_, other.total_);
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() {
+    if (total_ != nullptr) *total_ -= number_;
+  }
+
+ private:
+  std::size_t* total_ = nullptr;
+  std::size_t number_ = 0;
+};
 
 enum class Fate : std::uint8_t { pending, in_flight, done, failed };
 
@@ -24,13 +47,22 @@ struct RecipientState {
   bool unwanted = false;
 };
 
-// A channel's pass over a message's recipients: each that is pending is tried once.
+// Recipients of a pass with one destination: Pass::order[next] to Pass::order[end - 1] are still to be tried.
+struct Share {
+  std::uint64_t line;  // Turns::Line::number
+  std::uint32_t next, end;
+};
+
+// A channel's pass over a message's recipients: each that is pending, and whose destination may be asked, is
+// tried once.
 struct Pass {
   bool running = false;
-  std::size_t next = 0;       // recipients before it have been looked at
-  std::size_t in_flight = 0;  // deliveries under way
-  std::size_t pending = 0;    // recipients that have not come to an end, those in flight included
-  std::int64_t due = 0;       // when this attempt was due: alive is never later while it runs
+  std::vector<std::uint32_t> order;  // recipients, by destination
+  std::vector<Share> shares;         // by line
+  std::size_t left = 0;              // recipients still to be tried
+  std::size_t in_flight = 0;         // deliveries under way
+  std::size_t pending = 0;           // recipients that have not come to an end, those in flight included
+  std::int64_t due = 0;              // when this attempt was due: alive is never later while it runs
 };
 
 class QueuedMessage {
@@ -42,9 +74,19 @@ class QueuedMessage {
   void prepare(const Router& router, const std::vector<StateRecord>& records);
 
   Pass& pass(Channel channel) { return passes[static_cast<unsigned>(channel)]; }
-  // The next recipient of this channel that its pass has not tried; npos when there is none.
-  std::size_t next_recipient(Channel channel);
-  bool has_next(Channel channel);
+  // The share of a line in the channel's pass; null: it has none.
+  Share* share(Channel channel, std::uint64_t line);
+  // The next recipient of a share that is pending; npos when there is none.
+  std::size_t next_recipient(Channel channel, Share& share);
+  // The one that next_recipient gave last was not tried after all.
+  void put_back(Channel channel, Share& share);
+  // The share's recipients are not tried in this pass.
+  void skip(Channel channel, Share& share);
+  // Nobody is tried any more in this pass.
+  void give_up(Channel channel);
+  // Recipients who have come to an end in another way need no trying.
+  void skip_resolved(Channel channel);
+  bool has_next(Channel channel) const { return passes[static_cast<unsigned>(channel)].left > 0; }
   bool running() const { return passes[0].running || passes[1].running; }
   std::size_t unresolved() const { return passes[0].pending + passes[1].pending; }
   bool has_failures() const;
@@ -69,6 +111,7 @@ class QueuedMessage {
   std::vector<RecipientState> recipients;
   Pass passes[channels];
   Phase phase = Phase::delivering;
+  Counted counted;               // among the recipients in memory
   bool tried = false;            // some delivery was started since it was loaded
   bool dying = false;            // older than queuelifetime: a deferral is a failure
   bool bounced = false;          // its sender knows

@@ -154,11 +154,11 @@ void Dispatch::bring_forward() {
   brought_forward_ = now_;
   for (Lane& l : lanes_)
     for (const Waiting& entry : l.later.take(retries_))
-      l.later.push(QueueId(entry.id), now_, entry.flags | flag_now);
+      l.later.push(QueueId(entry.id), now_, entry.flags | flag_now | flag_asked);
   for (const Waiting& entry : ending_.take(retries_)) ending_.push(QueueId(entry.id), now_, entry.flags);
   for (Schedule* schedule : {&missed_, &unsorted_})
     for (const Waiting& entry : schedule->take(retries_))
-      unsorted_.push(QueueId(entry.id), now_, entry.flags | flag_now);
+      unsorted_.push(QueueId(entry.id), now_, entry.flags | flag_now | flag_asked);
   retries_.clear();
 }
 
@@ -243,16 +243,15 @@ void Dispatch::resolve_recipients(const TakenRequest& taken) {
 
 // No further recipient of the message is tried in this attempt. It may be gone afterwards.
 void Dispatch::give_up_passes(QueuedMessage& message) {
-  for (Pass& pass : message.passes)
-    if (pass.running) pass.next = message.recipients.size();
+  for (const Channel channel : both_channels) message.give_up(channel);
   give_up_empty_passes(message);
 }
 
 // Ends the passes that have no recipient left to try. The message may be gone afterwards.
 void Dispatch::give_up_empty_passes(QueuedMessage& message) {
   for (const Channel channel : both_channels) {
+    message.skip_resolved(channel);
     if (!message.pass(channel).running || message.has_next(channel)) continue;
-    std::erase(lane(channel).ready, message.id);
     if (message.pass(channel).in_flight == 0) close_pass(message, channel);
   }
   settle(message);

@@ -36,7 +36,19 @@ SendSettings read_send_settings(const Control& control) {
     settings.double_bounce_to = to + "@" + control.line_or_me("doublebouncehost", "doublebouncehost");
   settings.percenthack = control.lines("percenthack").value_or(Lines());
   reread_domains(control, settings);
+  reread_limits(control, settings);
   return settings;
+}
+
+void reread_limits(const Control& control, SendSettings& settings) {
+  const auto hosts = [&](const char* name, std::uint32_t most) {
+    return HostLimits(name, control.lines(name).value_or(Lines()), most);
+  };
+  HostLimits concurrency = hosts("concurrencyremotehost", concurrency_ceiling);
+  HostLimits rate = hosts("rateremotehost", rate_ceiling);
+  settings.concurrency_user = read_concurrency(control, "concurrencylocaluser", 0);
+  settings.concurrency_host = std::move(concurrency);
+  settings.rate_host = std::move(rate);
 }
 
 void reread_domains(const Control& control, SendSettings& settings) {

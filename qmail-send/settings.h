@@ -7,12 +7,15 @@
 #include <vector>
 
 #include "lib/store/control.h"
+#include "qmail-send/host_limits.h"
 
 namespace hato {
 
 struct SendSettings {
-  std::size_t concurrency[2] = {10, 20};  // local, remote; 0 puts a channel on hold
-  std::int64_t queue_lifetime = 604800;   // seconds; after that a deferral is a failure
+  std::size_t concurrency[2] = {10, 20};   // local, remote; 0 puts a channel on hold
+  std::size_t concurrency_user = 0;        // local deliveries at a time of one user; 0: see destination.h
+  HostLimits concurrency_host, rate_host;  // remote deliveries at a time, and a minute, of one host
+  std::int64_t queue_lifetime = 604800;    // seconds; after that a deferral is a failure
   std::vector<std::string> locals, virtualdomains, percenthack;
   std::string envnoathost;
   std::string bounce_from;       // bouncefrom@bouncehost
@@ -23,9 +26,12 @@ struct SendSettings {
 
 // No control file can ask for more deliveries at once; what is asked for beyond it counts as this.
 constexpr std::int64_t concurrency_ceiling = 100000;
+constexpr std::uint32_t rate_ceiling = 1000000;  // a minute
 
 // Throws TempError when a file cannot be read, or when neither locals nor me exists.
 SendSettings read_send_settings(const Control& control);
+// Limits of one host or user, read at the start and on SIGHUP; throws TempError and changes nothing.
+void reread_limits(const Control& control, SendSettings& settings);
 // SIGHUP: these two again; throws TempError and changes nothing when they cannot be read.
 void reread_domains(const Control& control, SendSettings& settings);
 

@@ -46,7 +46,7 @@ std::string encode_request(const DeliveryRequest& request) {
     packet += *field;
     packet += '\0';
   }
-  packet += request.more ? '+' : '-';
+  for (const bool sign : {request.more, request.last_attempt}) packet += sign ? '+' : '-';
   if (packet.size() > delivery_request_limit)
     throw TempError("delivery request: larger than " + std::to_string(delivery_request_limit) + " bytes");
   return packet;
@@ -60,9 +60,11 @@ std::optional<DeliveryRequest> decode_request(std::string_view packet) {
   std::string_view rest = packet.substr(number_size);
   if (!take_field(rest, request.sender) || !take_field(rest, request.recipient) ||
       !take_field(rest, request.trace) || !take_field(rest, request.message_params) ||
-      !take_field(rest, request.recipient_params) || (rest != "+" && rest != "-"))
+      !take_field(rest, request.recipient_params) || rest.size() != 2 ||
+      rest.find_first_not_of("+-") != rest.npos)
     return std::nullopt;
-  request.more = rest == "+";
+  request.more = rest[0] == '+';
+  request.last_attempt = rest[1] == '+';
   return request;
 }
 

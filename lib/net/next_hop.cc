@@ -10,10 +10,18 @@
 
 namespace hato {
 
+std::string_view host_of_hop(std::string_view name) {
+  const std::size_t colon = name.rfind(':'), bracket = name.rfind(']');
+  const bool port = colon != name.npos && (bracket == name.npos || bracket < colon);
+  return port ? name.substr(0, colon) : name;
+}
+
 NextHop next_hop(const std::vector<std::string>& lines, std::string_view domain) {
   const std::optional<SmtpRoute> route = find_smtp_route(lines, domain);
   NextHop hop;
-  hop.name = route && !route->relay.empty() ? canonical_domain(route->relay) : canonical_domain(domain);
+  hop.host = canonical_domain(route && !route->relay.empty() ? std::string_view(route->relay) : domain);
+  if (hop.host.find(':') != hop.host.npos && hop.host[0] != '[') hop.host = "[" + hop.host + "]";
+  hop.name = hop.host;
   if (route && route->port != smtp_port) hop.name += ":" + std::to_string(route->port);
   hop.route = hop.name;
   if (!route) return hop;

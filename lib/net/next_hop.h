@@ -15,12 +15,17 @@
 namespace hato {
 
 struct NextHop {
-  // The relay in lower case, with ":PORT" unless that is 25; without a relay the recipient's domain in
-  // canonical form.
+  // The relay in lower case, an IPv6 address in brackets; without a relay the recipient's domain in canonical
+  // form.
+  std::string host;
+  // As `host`, with ":PORT" unless that is 25.
   std::string name;
   // As `name`, with port and words of the route: two hops are spoken to in the same way when these are equal.
   std::string route;
 };
+
+// The host of a hop's name.
+std::string_view host_of_hop(std::string_view name);
 
 // Pure. `lines` of control/smtproutes.
 NextHop next_hop(const std::vector<std::string>& lines, std::string_view domain);

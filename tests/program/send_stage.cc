@@ -144,8 +144,9 @@ std::optional<Asked> SendStage::request(Channel channel, int seconds) {
   return Asked{*decoded, std::move(packet->fds[0])};
 }
 
-void SendStage::report(Channel channel, std::uint32_t delivery, char status, const std::string& text) {
-  say(channel, encode_report({delivery, status, text}));
+void SendStage::report(Channel channel, std::uint32_t delivery, char status, const std::string& text,
+                       HostSays host) {
+  say(channel, encode_report({delivery, status, text, host}));
 }
 
 void SendStage::say(Channel channel, const std::string& packet) {

@@ -48,7 +48,8 @@ class SendStage {
   void start(const std::map<std::string, std::string>& env = {}, bool own_cleaner = false);
   // The next request to a spawner; nullopt when none comes.
   std::optional<Asked> request(Channel channel, int seconds = 10);
-  void report(Channel channel, std::uint32_t delivery, char status, const std::string& text = "");
+  void report(Channel channel, std::uint32_t delivery, char status, const std::string& text = "",
+              HostSays host = HostSays::nothing);
   void say(Channel channel, const std::string& packet);  // whatever bytes
   // A spawner or qmail-clean "dies".
   void hang_up(Channel channel) { ours(channel).reset(); }

@@ -71,7 +71,8 @@ TEST_CASE("next hops: by what name they are counted, and what is spoken to in th
   CHECK(name("x.sub.test") == "relay.test");
   CHECK(name("b.test") == "relay.test:587");
   CHECK(name("c.test") == "relay.test:587");
-  CHECK(name("d.test") == "2001:db8::1");
+  CHECK(name("d.test") == "[2001:db8::1]");
+  CHECK(next_hop(lines, "b.test").host == "relay.test");
   CHECK(name("E.test") == "e.test");
   CHECK(name("f.test") == "f.test:26");
   CHECK(name("Other.Test.") == "other.test");

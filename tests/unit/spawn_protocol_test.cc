@@ -12,14 +12,14 @@
 using namespace hato;
 using namespace std::string_literals;
 
-TEST_CASE("a delivery request is a number, five NUL-terminated fields and a sign", "[spawn_protocol]") {
+TEST_CASE("a delivery request is a number, five NUL-terminated fields and two signs", "[spawn_protocol]") {
   const DeliveryRequest request{0x01020304, "s@a", "r@b", "0123456789abc", "SMTPUTF8", "NOTIFY=NEVER"};
-  const std::string packet = "\x01\x02\x03\x04s@a\0r@b\0"s + "0123456789abc\0SMTPUTF8\0NOTIFY=NEVER\0-"s;
+  const std::string packet = "\x01\x02\x03\x04s@a\0r@b\0"s + "0123456789abc\0SMTPUTF8\0NOTIFY=NEVER\0--"s;
   CHECK(encode_request(request) == packet);
   CHECK(decode_request(packet) == request);
   CHECK(delivery_number(packet) == 0x01020304u);
-  const DeliveryRequest one_of_many{1, "s@a", "r@b", "t", "", "", true};
-  CHECK(encode_request(one_of_many).back() == '+');
+  const DeliveryRequest one_of_many{1, "s@a", "r@b", "t", "", "", true, true};
+  CHECK(encode_request(one_of_many).ends_with("\0++"s));
   CHECK(decode_request(encode_request(one_of_many)) == one_of_many);
 }
 
@@ -43,7 +43,7 @@ TEST_CASE("what is no request", "[spawn_protocol]") {
 TEST_CASE("a request that cannot be told is temporary", "[spawn_protocol]") {
   CHECK_THROWS_AS(encode_request({1, "a\0b"s, "r", "t", "", ""}), TempError);
   CHECK_THROWS_AS(encode_request({1, "s", std::string(delivery_request_limit, 'a'), "t", "", ""}), TempError);
-  const std::string longest(delivery_request_limit - 4 - 5 - 1, 'a');
+  const std::string longest(delivery_request_limit - 4 - 5 - 2, 'a');
   CHECK(decode_request(encode_request({1, "", longest, "", "", ""}))->recipient == longest);
 }
 
