@@ -200,7 +200,7 @@ TEST_CASE("a message is removed, deferred or new, and never tried again", "[requ
 }
 
 TEST_CASE("removing a message while it is delivered: what is under way ends, nothing bounces", "[requests]") {
-  SendStage stage(Controls{{"concurrencyremote", "2\n"}});
+  SendStage stage(Controls{{"concurrencyremote", "2\n"}, {"concurrencyremotehost", "2\n"}});
   stage.start();
   const QueueId id = stage.put_and_pull(
       "s@x.example", {"a@far.example", "b@far.example", "c@far.example", "d@test.example"});
