@@ -44,9 +44,12 @@ void run(const std::string& host, const RemoteEnvelope& envelope, Report& report
 
   const Resolver resolver(settings.resolver);
   const std::string& relay = settings.route->relay;
-  Exchangers exchangers =
-      relay.empty() ? Exchangers::of_domain(host, resolver, &own) : Exchangers::of_relay(relay, resolver);
-  Delivery(settings, sources, tcpto, message, envelope).run(exchangers, report);
+  const auto look_up = [&] {
+    return relay.empty() ? Exchangers::of_domain(host, resolver, &own)
+                         : Exchangers::of_relay(relay, resolver);
+  };
+  std::unique_ptr<Session> none;
+  Delivery(settings, sources, tcpto, message, envelope, false).run(none, look_up, report);
 }
 
 int body(int argc, char** argv) {
