@@ -114,12 +114,13 @@ void print(const OutgoingHeader& header, MessageInput& input) {
 
 // RFC 6531 for what cannot be said without it. A domain of a U-label alone can: qmail-remote has its A-label.
 bool needs_utf8_session(const std::string& address) {
-  return needs_smtputf8(local_part(address)) || !to_ascii_domain(domain_part(address));
+  const std::string_view domain = domain_part(address);
+  return needs_smtputf8(local_part(address)) || (needs_smtputf8(domain) && !to_ascii_domain(domain));
 }
 
 std::string message_params(const Injection& injection, const OutgoingHeader& header,
                            const std::vector<std::string>& recipients) {
-  bool utf8 = header.utf8_address || (!header.sender.empty() && needs_utf8_session(header.sender));
+  bool utf8 = header.utf8_address || needs_utf8_session(header.sender);
   for (const std::string& recipient : recipients) utf8 |= needs_utf8_session(recipient);
   std::string words;
   for (const std::string& word : {injection.body.empty() ? "" : "BODY=" + injection.body,

@@ -1,4 +1,7 @@
 // sendmail(8): the interface that programs know, in front of qmail-inject's work.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <string>
 #include <vector>
 
@@ -10,6 +13,7 @@
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/base/process.h"
+#include "lib/net/client.h"
 #include "lib/store/routing.h"
 
 namespace {
@@ -18,6 +22,19 @@ using namespace hato;
 
 [[noreturn]] void run(const char* program) {
   exec_program({std::string(conf::home) + "/bin/" + program});
+}
+
+// With its log thrown away, which is not for the caller; unless it cannot be run.
+[[noreturn]] void run_quietly(const char* program) {
+  const Fd errors(fcntl(2, F_DUPFD_CLOEXEC, 3));
+  const Fd null = open_file("/dev/null", O_WRONLY);
+  dup2(null.get(), 2);
+  try {
+    run(program);
+  } catch (const Error&) {
+    if (errors) dup2(errors.get(), 2);
+    throw;
+  }
 }
 
 // qmail-smtpd for a local program: it may relay, and is told so as tcpserver would (qmail's sendmail -bs).
@@ -30,7 +47,8 @@ using namespace hato;
     set_env("TCPLOCALHOST", "localhost");
     set_env("TCPREMOTEIP", "127.0.0.1");
     set_env("TCPREMOTEHOST", "localhost");
-    set_env("TCPREMOTEINFO", "sendmail-bs");
+    set_env("TCPREMOTEINFO", sendmail_session);
+    run_quietly("qmail-smtpd");
   }
   run("qmail-smtpd");
 }

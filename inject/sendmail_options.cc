@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/mail/dsn.h"
+#include "lib/mail/encoded_word.h"
 #include "lib/mail/header_addresses.h"
 
 namespace hato {
@@ -148,7 +149,7 @@ class CommandLine {
         command_.sender = sender_address(value);
         break;
       case 'F':
-        refuse_controls(value, "the name given with -F");
+        if (!is_iso2022_jp(value)) refuse_controls(value, "the name given with -F");
         if (!value.empty()) command_.name = value;
         break;
       case 'b':

@@ -20,6 +20,7 @@
 #include "lib/base/trace.h"
 #include "lib/mail/envelope.h"
 #include "lib/mail/received.h"
+#include "lib/net/client.h"
 #include "lib/net/content.h"
 #include "qmail-send/spool_file.h"
 
@@ -185,7 +186,9 @@ class Transaction {
   void check_claims() {
     const bool network = settings_.may_claim_network(peer_.uid);
     if ((kind_ == Kind::mx || kind_ == Kind::submission) && !network) {
-      log("claims to be " + std::string(kind_name(kind_)) + ", which is ignored");
+      // sendmail -bs runs qmail-smtpd as whoever calls it: nothing to tell the operator
+      if (told_of("info") != sendmail_session)
+        log("claims to be " + std::string(kind_name(kind_)) + ", which is ignored");
       kind_ = Kind::local;
     }
     if (kind_ == Kind::bounce && peer_.uid != settings_.qmails) {

@@ -15,11 +15,15 @@ std::string encoded_words(std::string_view utf8);
 // of RFC 1428, in pieces of bytes.
 std::string encoded_text(std::string_view text);
 
-// A display name before <address>: ASCII in quotes, UTF-8 as encoded words, other bytes in quotes as they
-// are. Control characters become spaces.
+// Is it ISO-2022-JP (RFC 1468) and not plain ASCII: text between ESC $ B (or @) and ESC ( B (or J), in ASCII
+// at its end, with no other control character?
+bool is_iso2022_jp(std::string_view text);
+
+// A display name before <address>: ASCII in quotes, UTF-8 and ISO-2022-JP as encoded words, other bytes in
+// quotes as they are. Control characters become spaces.
 std::string display_name(std::string_view name);
 
-// The inside of a comment: parentheses and backslashes escaped, UTF-8 as encoded words.
+// The inside of a comment: parentheses and backslashes escaped, UTF-8 and ISO-2022-JP as encoded words.
 std::string comment_text(std::string_view text);
 
 }  // namespace hato

@@ -2,6 +2,7 @@
 
 #include "lib/base/env.h"
 #include "lib/mail/domain.h"
+#include "lib/net/submit.h"
 
 namespace hato {
 
@@ -33,6 +34,7 @@ GateOrigin Client::origin() const {
   told.host = host;
   told.info = info;
   told.local = local;
+  told.script = script;
   return told;
 }
 
@@ -46,6 +48,7 @@ Client client_from_environment() {
   else if (const auto ip = connection_variable("TCPLOCALIP"))
     client.local = plain_ip(*ip);
   client.relay = env("RELAYCLIENT");
+  if (client.info == sendmail_session) client.script = local_origin().script;
   return client;
 }
 

@@ -11,6 +11,9 @@
 namespace hato {
 
 // IP addresses are text; IPv4 never in its mapped form.
+// TCPREMOTEINFO of a session that sendmail -bs begins (qmail's word).
+inline constexpr std::string_view sendmail_session = "sendmail-bs";
+
 struct Client {
   std::string ip = "unknown";     // TCPREMOTEIP or TCP6REMOTEIP
   std::string host = "unknown";   // TCPREMOTEHOST or TCP6REMOTEHOST
@@ -19,7 +22,9 @@ struct Client {
   std::optional<std::string>
       relay;  // RELAYCLIENT: this client may send anywhere; its value goes behind recipients
 
-  // What the gate is told of him: ip, host, info and local.
+  std::string script;  // SCRIPT_FILENAME: only where sendmail -bs began the session for a local program
+
+  // What the gate is told of him: ip, host, info, local and script.
   GateOrigin origin() const;
 };
 Client client_from_environment();

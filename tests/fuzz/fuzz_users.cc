@@ -11,6 +11,7 @@
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/store/users.h"
+#include "qmail-send/sender_addresses.h"
 
 using namespace hato;
 
@@ -42,6 +43,10 @@ void check_cdb(std::string_view text) {
   write_all(fd.get(), bytes, "memfd");
   try {
     Cdb cdb(std::move(fd), "cdb");
+    try {
+      cdb.for_each([](std::string_view key, std::string_view record) { assigned_name(key, record); });
+    } catch (const TempError&) {
+    }
     find_assignment(cdb, "-x", text.substr(0, end));
     find_assignment(cdb, cdb.find("").value_or(""), text.substr(0, end));
   } catch (const TempError&) {

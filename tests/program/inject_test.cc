@@ -366,7 +366,7 @@ TEST_CASE("no gate is a temporary failure") {
 }
 
 TEST_CASE("sendmail works in a chroot that holds the program and the gate's directory") {
-  const RunningGate gate;
+  const RunningGate gate({{"cgisenders", "/home/abc abc@y.org\n"}});
   const ScratchDirectory jail;
   const std::string home = conf::home;
   std::string path = jail.path();
@@ -380,13 +380,18 @@ TEST_CASE("sendmail works in a chroot that holds the program and the gate's dire
   REQUIRE(run({{"/bin/cp", installed("sendmail"), inside + "/bin/sendmail"}}).code == 0);
   REQUIRE(run({{"/bin/mkdir", inside + "/gate"}}).code == 0);
   REQUIRE(run({{"/bin/mount", "--bind", home + "/gate", inside + "/gate"}}).code == 0);
-  Start how{{"/usr/sbin/chroot", "--userspec=54321:54321", jail.path(), installed("sendmail"), "-t"}, {}};
+  Start how{{"/usr/sbin/chroot", "--userspec=54321:54321", jail.path(), installed("sendmail"), "-t", "-i",
+             "-N", "failure"},
+            {{"SCRIPT_FILENAME", "/home/abc/form.cgi"}}};
   const Outcome outcome = run(how, "To: fred\n\n");
+  const std::vector<std::string> held = names_in(jail.path());
   CHECK(run({{"/bin/umount", inside + "/gate"}}).code == 0);
   CAPTURE(outcome.err);
   CHECK(outcome.code == 0);
   REQUIRE(gate.queued().size() == 1);
   CHECK(gate.queued()[0].recipients() == Words{"fred@test.example"});
+  CHECK(gate.queued()[0].envelope.sender == "abc@y.org");
+  CHECK(held == Words{home.substr(1, home.find('/', 1) - 1)});  // home, and no etc, lib or dev
 }
 
 TEST_CASE("forward keeps the message whole (forward(1))") {

@@ -66,6 +66,26 @@ TEST_CASE("cdb: what was written is found", "[cdb]") {
   CHECK(access((path + ".tmp").c_str(), F_OK) != 0);
 }
 
+TEST_CASE("cdb: every record in the order of writing", "[cdb]") {
+  Directory directory;
+  std::optional<Cdb> db = Cdb::open(write_sample(directory));
+  REQUIRE(db);
+  std::vector<std::string> seen;
+  db->for_each([&](std::string_view key, std::string_view data) {
+    seen.push_back(std::string(key) + "=" + std::string(data));
+  });
+  REQUIRE(seen.size() == 3005);
+  CHECK(seen[0] == "one=1");
+  CHECK(seen[2] == "two=2b");
+  CHECK(seen[3] == "=empty key");
+  CHECK(seen[4] == "void=");
+  CHECK(seen.back() == "k2999=vvvvv2999");
+  CdbWriter(directory.path + "/x").commit();
+  std::size_t none = 0;
+  Cdb::open(directory.path + "/x")->for_each([&](std::string_view, std::string_view) { ++none; });
+  CHECK(none == 0);
+}
+
 TEST_CASE("cdb: no file is no database, an empty database is one", "[cdb]") {
   Directory directory;
   CHECK_FALSE(Cdb::open(directory.path + "/x"));

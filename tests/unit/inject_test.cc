@@ -255,6 +255,22 @@ TEST_CASE("encoded words (RFC 2047)") {
     at = lf + 1;
   }
   CHECK(display_name("a\nb") == "\"a b\"");
+  CHECK(display_name("\x1b$BH7\x1b(B") == "=?ISO-2022-JP?B?GyRCSDcbKEI=?=");
+  CHECK(comment_text("\x1b$BH7\x1b(B") == "=?ISO-2022-JP?B?GyRCSDcbKEI=?=");
+  std::string name = "Joe \x1b$B";
+  for (int i = 0; i < 30; ++i) name += "H7";
+  const std::string folded = display_name(name + "\x1b(B");
+  for (std::size_t at = 0; at < folded.size();) {
+    const std::size_t lf = std::min(folded.find('\n', at), folded.size());
+    CHECK(lf - at <= 76);
+    CHECK(folded.substr(folded.rfind(' ', lf) + 1, 16) == "=?ISO-2022-JP?B?");
+    at = lf + 1;
+  }
+  CHECK_FALSE(is_iso2022_jp("ascii"));
+  CHECK_FALSE(is_iso2022_jp("\x1b$BH7"));       // not back in ASCII
+  CHECK_FALSE(is_iso2022_jp("\x1b$BH\x1b(B"));  // half a character
+  CHECK_FALSE(is_iso2022_jp("a\n\x1b$BH7\x1b(B"));
+  CHECK_FALSE(is_iso2022_jp("\x1b[31m\x1b$BH7\x1b(B"));
   CHECK(display_name("\xe9") == "\"\xe9\"");
 }
 

@@ -90,14 +90,15 @@ TEST_CASE("a line of cgisenders that makes no sense is refused with its text") {
 
 TEST_CASE("simple assignments of users/cdb") {
   const std::string to = "abc\0"s + "500\0"s + "500\0"s + "/home/abc\0"s;
-  const auto name = assigned_name("!abc\0"s, to + "\0"s);
+  const std::string abc = "!abc\0"s, info = "!info\0"s, extension = "!abc-info\0"s;
+  const auto name = assigned_name(abc, to + "\0"s);
   REQUIRE(name);
   CHECK(name->uid == 500);
   CHECK(name->local == "abc");
   CHECK(name->rank == 2);
-  CHECK(assigned_name("!info\0"s, to + "\0"s)->rank == 1);
-  CHECK(assigned_name("!abc-info\0"s, to + "-\0info"s)->rank == 0);
+  CHECK(assigned_name(info, to + "\0"s)->rank == 1);
+  CHECK(assigned_name(extension, to + "-\0info"s)->rank == 0);
   CHECK_FALSE(assigned_name("!abc-", to + "-\0"s));  // a wildcard
   CHECK_FALSE(assigned_name("", "-"));
-  CHECK_FALSE(assigned_name("!abc\0"s, "abc"));
+  CHECK_FALSE(assigned_name(abc, "abc"));
 }
