@@ -366,7 +366,7 @@ TEST_CASE("no gate is a temporary failure") {
 }
 
 TEST_CASE("sendmail works in a chroot that holds the program and the gate's directory") {
-  const RunningGate gate({{"cgisenders", "/home/abc abc@y.org\n"}});
+  const RunningGate gate(Controls{{"cgisenders", "/home/abc abc@y.org\n"}});
   const ScratchDirectory jail;
   const std::string home = conf::home;
   std::string path = jail.path();
