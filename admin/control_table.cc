@@ -59,6 +59,7 @@ const std::vector<ControlFile>& control_files() {
       {"timeoutcontent", number, "240", "Content services have ", " seconds for one message."},
       {"timeoutdns", number, "30", "A DNS query is given up after ", " seconds."},
       {"timeoutgate", number, "60", "Local senders wait for the gate for ", " seconds."},
+      {"timeoutlocal", number, "14400", "A local delivery is ended after ", " seconds."},
       {"timeoutqueue", number, "86400", "A message must be handed in within ", " seconds."},
       {"timeoutremote", number, "1200", "SMTP client data timeout is ", " seconds."},
       {"timeoutsmtpd", number, "1200", "SMTP server data timeout is ", " seconds."},

@@ -3,11 +3,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
+#include "lib/store/control.h"
 #include "lib/store/users.h"
 #include "qmail-send/delivery_report.h"
 #include "qmail-send/getpw.h"
@@ -22,6 +26,10 @@ constexpr rlim_t getpw_cpu_seconds = 10;
 constexpr rlim_t getpw_memory = 512U << 20;
 constexpr unsigned getpw_seconds = 60;
 
+// What one local delivery gets, by the clock: a home on a file system that hangs must not keep a place for
+// ever.
+constexpr std::int64_t delivery_seconds = 14400, most_delivery_seconds = 30 * 86400;
+
 constexpr char local_name[] = "qmail-local";
 constexpr char getpw_name[] = "qmail-getpw";
 
@@ -31,9 +39,10 @@ std::string in_bin(const char* program) {
 
 class LocalDeliverer : public Deliverer {
  public:
-  LocalDeliverer(std::string default_delivery, Identity getpw_identity)
+  LocalDeliverer(std::string default_delivery, Identity getpw_identity, std::chrono::seconds life)
       : default_delivery_(std::move(default_delivery)),
         getpw_identity_(getpw_identity),
+        life_(life),
         users_(std::string(conf::home) + "/users/cdb") {}
 
   Next begin(const DeliveryRequest& request) override {
@@ -88,11 +97,13 @@ class LocalDeliverer : public Deliverer {
                         to.dash,    to.ext, domain,  request.sender, default_delivery_};
     run.program.env = delivery_environment(request);
     run.program.identity = Identity{to.uid, to.gid};
+    run.life = life_;
     return run;
   }
 
   const std::string default_delivery_;
   const Identity getpw_identity_;
+  const std::chrono::seconds life_;
   Users users_;
 };
 
@@ -105,7 +116,9 @@ int body(int argc, char** argv) {
   const std::optional<User> getpw_user = passwd_user(conf::user_qmailp);
   if (!getpw_user) throw TempError(std::string("user ") + conf::user_qmailp + " does not exist");
 
-  LocalDeliverer deliverer(argv[1], {getpw_user->uid, getpw_user->gid});
+  const std::int64_t seconds =
+      std::clamp<std::int64_t>(Control().number("timeoutlocal", delivery_seconds), 1, most_delivery_seconds);
+  LocalDeliverer deliverer(argv[1], {getpw_user->uid, getpw_user->gid}, std::chrono::seconds(seconds));
   serve_deliveries(0, deliverer);
   return 0;
 }

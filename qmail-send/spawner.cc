@@ -57,7 +57,9 @@ struct Delivery {
   std::string text;
   std::size_t text_limit = 0;
   bool watched = false;  // its pipe is polled
-  bool given = false;    // to an agent that was there: `message` is kept in case that it never saw it
+  Deadline end = Deadline::never();
+  std::chrono::seconds life{0};
+  bool given = false;  // to an agent that was there: `message` is kept in case that it never saw it
 };
 
 // An agent without work.
@@ -85,6 +87,7 @@ class Spawner {
         reap();
       }
       dismiss_idle();
+      if (first_end_.passed()) end_overdue();
     }
   }
 
@@ -129,7 +132,9 @@ class Spawner {
       watch_all_at_.reset();
     }
     bool all_watched = true;
+    first_end_ = Deadline::never();
     for (Delivery& delivery : running_) {
+      first_end_ = earlier(first_end_, delivery.end);
       all_watched &= delivery.watched;
       if (!delivery.watched || !delivery.child.output) continue;
       polls_.push_back({delivery.child.output.get(), POLLIN, 0});
@@ -151,7 +156,7 @@ class Spawner {
   }
 
   Deadline wake_at() const {
-    Deadline at = watch_all_at_.value_or(Deadline::never());
+    const Deadline at = earlier(watch_all_at_.value_or(Deadline::never()), first_end_);
     return idle_.empty() ? at : earlier(at, idle_.front().until);
   }
 
@@ -215,6 +220,8 @@ class Spawner {
     delivery.text.clear();
     delivery.text_limit = run.output_limit;
     delivery.watched = false;
+    delivery.life = run.life;
+    delivery.end = run.life.count() > 0 ? Deadline::in(run.life) : Deadline::never();
     delivery.given = give_to_idle(delivery, run);
     if (!delivery.given && !start(delivery, run)) return;
     if (run.takes_message && !delivery.given) delivery.message.reset();
@@ -343,6 +350,25 @@ class Spawner {
     go_on(std::move(delivery), std::move(next));
   }
 
+  // Some hang where not even SIGKILL reaches them: their place is free all the same.
+  void end_overdue() {
+    first_end_ = Deadline::never();
+    for (auto at = running_.begin(); at != running_.end();) {
+      const auto overdue = at++;
+      if (!overdue->end.passed()) continue;
+      Delivery delivery = std::move(*overdue);
+      running_.erase(overdue);
+      by_pid_.erase(delivery.child.pid);
+      kill(delivery.child.pid, SIGKILL);
+      const std::string after = std::to_string(delivery.life.count()) + " seconds";
+      log_line(2, "warning: " + delivery.child.name + " killed after " + after);
+      const std::string text =
+          delivery.child.name + " was killed: it had not ended after " + after + ". (#4.3.0)\n";
+      leave(std::move(delivery.child));
+      report(delivery.request.delivery, {'Z', text});
+    }
+  }
+
   // Closes its socket, whereupon it ends; only its note is kept until then.
   void leave(Child child) {
     child.agent.reset();
@@ -469,6 +495,7 @@ class Spawner {
   std::vector<pollfd> polls_;  // the socket, agents_, then the pipes of watched_
   std::vector<Delivery*> watched_;
   std::optional<Deadline> watch_all_at_;
+  Deadline first_end_ = Deadline::never();
 };
 
 }  // namespace

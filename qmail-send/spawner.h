@@ -45,6 +45,7 @@ struct Run {
   std::size_t output_limit = delivery_text_limit;  // the rest is read and dropped
   std::string name;  // "qmail-local": for texts, and handed back when it has ended
   AgentTerms agent{};
+  std::chrono::seconds life{0};  // killed after so long, and not waited for any more; 0: never
 };
 using Next = std::variant<Run, Verdict>;
 

@@ -264,6 +264,21 @@ TEST_CASE("qmail-lspawn ends a delivery that its user stops, which would keep it
   CHECK(spawner.close() == 0);
 }
 
+TEST_CASE("qmail-lspawn ends a delivery that does not end", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  write_users(home, {"+:u:61501:61501:/:-::"});
+  home.write("control/timeoutlocal", "1\n");
+  home.script("qmail-local", "[ $6 = quick ] || exec sleep 30; echo done\n");
+  Spawner spawner(lspawn(home));
+  spawner.request({1, "s", "slow@h", "t", "", ""});
+  spawner.request({2, "s", "quick@h", "t", "", ""});
+  CHECK(spawner.report() == DeliveryReport{2, 'K', "done\n"});
+  CHECK(spawner.report() ==
+        DeliveryReport{1, 'Z', "qmail-local was killed: it had not ended after 1 seconds. (#4.3.0)\n"});
+  CHECK(spawner.deliver("quick@h") == "Kdone\n");
+  CHECK(spawner.close() == 0);
+}
+
 TEST_CASE("qmail-lspawn runs hundreds at once, and as many as its descriptors allow", "[qmail-lspawn]") {
   const rlim_t files = GENERATE(rlim_t{40}, rlim_t{100000});
   const int count = files == 40 ? 12 : 300;
