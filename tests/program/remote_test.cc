@@ -14,6 +14,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/conf.h"
+#include "lib/base/error.h"
 #include "lib/base/process.h"
 #include "lib/mail/dsn.h"
 #include "lib/store/tcpto.h"
@@ -84,6 +85,20 @@ bool starts(const std::string& text, const std::string& with) {
   return text.substr(0, with.size()) == with;
 }
 
+// A server of IPv6 (made by `make`) and one of IPv4 on the same port, which somebody may have on one of the
+// two.
+template <typename Make>
+auto on_one_port(Make make, SmtpScript four_script = {}) {
+  for (int tries = 0;; ++tries) {
+    auto six = make();
+    try {
+      return std::pair(std::move(six), std::make_unique<SmtpServer>("127.0.0.1", six->port(), four_script));
+    } catch (const SystemError&) {
+      if (tries == 50) throw;
+    }
+  }
+}
+
 // How many system calls a program makes, from its first instruction to its end.
 int system_calls(const std::vector<std::string>& args, const std::string& input) {
   Fd message(memfd_create("message", MFD_CLOEXEC));
@@ -101,7 +116,8 @@ int system_calls(const std::vector<std::string>& args, const std::string& input)
   int stops = 0;
   for (int status = 0; waitpid(pid, &status, 0) == pid && WIFSTOPPED(status);) {
     // The time is a call in our static programs and none in others (lib/base/static_start.cc).
-    if (ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.orig_rax), nullptr) != SYS_clock_gettime) ++stops;
+    if (ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.orig_rax), nullptr) != SYS_clock_gettime)
+      ++stops;
     ptrace(PTRACE_SYSCALL, pid, nullptr, nullptr);
   }
   return stops / 2;  // one stop when a call begins, one when it ends
@@ -538,7 +554,8 @@ TEST_CASE("remote: 8-bit messages for servers without 8BITMIME", "[remote]") {
 
 TEST_CASE("remote: source address by sender, hello name by address", "[remote]") {
   Remote remote;
-  SmtpServer server;
+  const auto servers = on_one_port([] { return std::make_unique<SmtpServer>("::1", 0, SmtpScript{}); });
+  const SmtpServer &six = *servers.first, &server = *servers.second;
   remote.relay(server);
   remote.home.write("control/bindroutes",
                     "a.test:127.0.0.2\n.a.test:127.0.0.3 [::1]\nv6.test:[::1]\nfree.test:\nbad.test:x\n"
@@ -565,7 +582,6 @@ TEST_CASE("remote: source address by sender, hello name by address", "[remote]")
             no_connection(at + ": control/bindroutes names 192.0.2.200, which this host does not have.\n")});
   CHECK(starts(remote.send("to.test", "f@bad.test", {"t@to.test"}).at(0),
                "ZUnable to read control files. (#4.3.0)\ncontrol/bindroutes, the line for the sender "));
-  SmtpServer six("::1", server.port(), {});
   remote.route(":[::1]:" + std::to_string(server.port()));
   CHECK(remote.send("to.test", "f@v6.test", {"t@to.test"}).back()[0] == 'K');
   CHECK(six.sessions().back().commands.at(0) == "EHLO six.test");
@@ -580,30 +596,29 @@ TEST_CASE("remote: source address by sender, hello name by address", "[remote]")
 TEST_CASE("remote: an IPv6 address that swallows packets costs little", "[remote]") {
   Remote remote;
   remote.home.write("control/timeoutconnect", "20\n");
-  const DeafPort deaf("::1");
-  SmtpServer four("127.0.0.1", deaf.port(), {});
-  remote.by_mx(deaf.port());
+  const auto [deaf, four] = on_one_port([] { return std::make_unique<DeafPort>("::1"); });
+  remote.by_mx(deaf->port());
   remote.dns.a("a.test", "::1");
   remote.dns.a("a.test", "127.0.0.1");
   const Deadline patience = Deadline::in_seconds(10);
   CHECK(remote.send_to("a.test").back() ==
         "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n");
   CHECK_FALSE(patience.passed());
-  CHECK(four.sessions().size() == 1);
+  CHECK(four->sessions().size() == 1);
 }
 
 TEST_CASE("remote: the other family after one that answers and does not want us", "[remote]") {
   Remote remote;
   SmtpScript script;
   script.greeting = "554 no reverse name, no mail";
-  SmtpServer six("::1", 0, script);
-  SmtpServer four("127.0.0.1", six.port(), {});
-  remote.by_mx(six.port());
+  const auto [six, four] = on_one_port([&] { return std::make_unique<SmtpServer>("::1", 0, script); });
+  remote.by_mx(six->port());
   remote.dns.a("a.test", "::1");
   remote.dns.a("a.test", "127.0.0.1");
   CHECK(remote.send_to("a.test").back() ==
         "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n");
-  CHECK(six.sessions().size() == 1);
+  CHECK(six->sessions().size() == 1);
+  CHECK(four->sessions().size() == 1);
 }
 
 TEST_CASE("remote: what counts against a host, and what does not", "[remote]") {
@@ -1108,16 +1123,15 @@ TEST_CASE("remote: a race of connections", "[remote]") {
     CHECK(local_address(race.fd.get()) == four);
   }
   {
-    SmtpServer one("::1", 0, {});  // the first one answers: the second is never begun
-    SmtpServer two("127.0.0.1", one.port(), {});
-    const TcpRace race = race_tcp({first, second}, one.port(), milliseconds(20000), milliseconds(20000));
+    // The first one answers: the second is never begun.
+    const auto [one, two] = on_one_port([] { return std::make_unique<SmtpServer>("::1", 0, SmtpScript{}); });
+    const TcpRace race = race_tcp({first, second}, one->port(), milliseconds(20000), milliseconds(20000));
     CHECK(race.fates == std::vector{Fate::won, Fate::not_begun});
-    CHECK(two.peers().empty());
+    CHECK(two->peers().empty());
   }
   {
-    const DeafPort deaf("::1");
-    SmtpServer server("127.0.0.1", deaf.port(), {});
-    const TcpRace race = race_tcp({first, second}, deaf.port(), milliseconds(20000), milliseconds(50));
+    const auto [deaf, server] = on_one_port([] { return std::make_unique<DeafPort>("::1"); });
+    const TcpRace race = race_tcp({first, second}, deaf->port(), milliseconds(20000), milliseconds(50));
     CHECK(race.fates == std::vector{Fate::overtaken, Fate::won});
   }
   {
