@@ -85,6 +85,8 @@ int body(int argc, char** argv) {
     case SendmailMode::verify:
       verify(command);
       break;
+    case SendmailMode::flush:
+      exec_program({std::string(conf::home) + "/bin/qmail-flush", command.flush_host});
     case SendmailMode::nothing:
       break;
     case SendmailMode::deliver:

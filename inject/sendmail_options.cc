@@ -156,8 +156,10 @@ class CommandLine {
         take_mode(value);
         break;
       case 'I':
-      case 'q':
         command_.mode = SendmailMode::nothing;
+        break;
+      case 'q':
+        take_queue_run(value);
         break;
       case 'o':
         for (const std::string_view with_word : old_options_with_word)
@@ -183,6 +185,15 @@ class CommandLine {
       default:
         break;
     }
+  }
+
+  // Only Postfix's form names something that can be done: -qRHOST, also written with an @ before the host.
+  void take_queue_run(const std::string& value) {
+    command_.mode = SendmailMode::nothing;
+    if (!value.starts_with('R') || value.size() == 1) return;
+    refuse_controls(value, "the host of -qR");
+    command_.flush_host = value.substr(value[1] == '@' ? 2 : 1);
+    command_.mode = SendmailMode::flush;
   }
 
   void take_notify(const std::string& value) {

@@ -16,7 +16,8 @@ enum class SendmailMode {
   smtp,     // -bs: an SMTP session on the standard input and output
   queue,    // -bp, or the name mailq
   verify,   // -bv: where the recipients' mail would go
-  nothing,  // -bi, -I, -q, or the name newaliases: there is nothing to do
+  flush,    // -qRHOST: what waits for a host is tried now
+  nothing,  // -bi, -I, any other -q, or the name newaliases: there is nothing to do
 };
 
 struct SendmailCommand {
@@ -25,6 +26,7 @@ struct SendmailCommand {
   std::optional<std::string> sender;    // -f, -r: raw
   std::optional<std::string> name;      // -F
   std::vector<std::string> recipients;  // raw, perhaps incomplete
+  std::string flush_host;               // -qR
   std::string body;                     // -B: "7BIT", "8BITMIME", or "": not said
   Notify notify;                        // -N
   MessageDsn dsn;                       // -R, -V

@@ -500,7 +500,7 @@ def test_refused():
 def test_nothing_to_do():
     """newaliases, -bi, -I, -q: exit 0 in silence, and nothing is queued."""
     with Gate() as gate:
-        for command in (f"{SM} -bi", f"{SM} -I", f"{SM} -q", f"{SM} -q30m", f"{SM} -qRb.example",
+        for command in (f"{SM} -bi", f"{SM} -I", f"{SM} -q", f"{SM} -q30m", f"{SM} -qSjoe",
                         f"{ROOT}/usr/bin/newaliases", f"{ROOT}/usr/bin/newaliases -oA/etc/aliases"):
             outcome = gate.shell(command, "")
             equal((outcome.returncode, outcome.stdout, outcome.stderr), (0, b"", b""), command)
@@ -691,6 +691,19 @@ def test_queue_listing():
         refused = gate.shell(f"{SM} -bp", "")
         equal(refused.returncode, 111)
         expect(b"cannot read" in refused.stderr, f"{refused.stderr!r}")
+
+
+def test_flush_of_a_host():
+    """sendmail -qRHOST, Postfix's form: what waits for the host is tried at once; the customer may not."""
+    with Suite(smtp=False, pop=False, control={"smtproutes": "b.example:127.0.0.1:1"}) as suite:
+        ann = suite.accounts[0]
+        call(suite.bin / "sendmail", "-f", f"{ann.name}@mail.test", "bob@b.example", data=PLAIN.encode())
+        suite.wait_log(r"delivery 1: deferral: ")
+        outcome = call(suite.bin / "sendmail", "-qR@b.example")
+        suite.wait_log(r"starting delivery 2: msg \d+ to remote bob@b.example")
+        expect(outcome.stdout, "qmail-flush says what it did")
+        refused = call(suite.bin / "sendmail", "-qRb.example", check=False, user=ann.uid, group=ann.gid, extra_groups=[])
+        expect(refused.returncode in (100, 111) and refused.stderr, f"{refused}")
 
 
 def test_log_has_uid_and_script():

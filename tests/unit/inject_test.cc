@@ -373,6 +373,10 @@ TEST_CASE("sendmail's command lines") {
   CHECK(parse_sendmail("newaliases", {"-v"}).mode == SendmailMode::nothing);
   CHECK(parse_sendmail("sendmail", {"-bv", "a"}).mode == SendmailMode::verify);
   CHECK(parse_sendmail("sendmail", {"-q"}).mode == SendmailMode::nothing);
+  CHECK(parse_sendmail("sendmail", {"-qSjoe"}).mode == SendmailMode::nothing);
+  CHECK(parse_sendmail("sendmail", {"-qR"}).mode == SendmailMode::nothing);
+  CHECK(parse_sendmail("sendmail", {"-qRb.org"}).mode == SendmailMode::flush);
+  CHECK(parse_sendmail("sendmail", {"-qR@b.org"}).flush_host == "b.org");
   CHECK(parse_sendmail("sendmail", {"-F", "Joe X", "a"}).name == "Joe X");
   CHECK_FALSE(parse_sendmail("sendmail", {"-F", "", "a"}).name);
   for (const std::vector<std::string>& bad :
