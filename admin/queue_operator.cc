@@ -126,8 +126,7 @@ class StoppedSend : public QueueOperator {
     std::set<std::uint32_t> left;
     for (std::uint32_t i = 0; i < message.envelope.recipients.size(); ++i) left.insert(i);
     for (const StateRecord& record : state.load())
-      if (record.type != StateType::bounced && record.type != StateType::refused)
-        left.erase(record.recipient);
+      if (is_about_recipient(record.type)) left.erase(record.recipient);
     std::vector<std::uint32_t> wanted = request.recipients;
     if (wanted.empty()) wanted.assign(left.begin(), left.end());
     bool changed = false;

@@ -17,7 +17,8 @@ namespace {
 }  // namespace
 
 std::uint32_t forward_message(MessageFile& message, std::string_view delivered_to, const std::string& sender,
-                              const std::vector<std::string_view>& recipients) {
+                              const std::vector<std::string_view>& recipients,
+                              const std::string& message_params, const std::string& recipient_params) {
   Submission submission;
   GateOrigin origin;
   origin.kind = Kind::forward;
@@ -28,8 +29,8 @@ std::uint32_t forward_message(MessageFile& message, std::string_view delivered_t
     submission.message(piece);
     at += static_cast<off_t>(piece.size());
   }
-  submission.sender(sender);
-  for (const std::string_view recipient : recipients) submission.recipient(recipient);
+  submission.sender(sender, message_params);
+  for (const std::string_view recipient : recipients) submission.recipient(recipient, recipient_params);
   const GateResult result = submission.commit();
   if (!result.ok()) refused(result);
   return result.qp;

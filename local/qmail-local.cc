@@ -4,12 +4,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/agent.h"
 #include "lib/base/conf.h"
+#include "lib/base/env.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "lib/mail/dotfile.h"
+#include "lib/mail/dsn.h"
+#include "lib/mail/envelope.h"
+#include "lib/net/submit.h"
 #include "lib/store/dotfile.h"
 #include "lib/store/maildir.h"
 #include "lib/store/mbox.h"
@@ -136,7 +141,7 @@ class Deliverer {
   void mbox(const std::string& name);
   // False: the program asked to ignore the rest of the dot-file.
   bool program(const std::string& command);
-  void forward(const std::vector<std::string_view>& recipients);
+  void forward(const std::vector<std::string_view>& recipients, bool nothing_else);
   // What programs and the queue need and a plain Maildir delivery does not.
   void prepare_others();
 
@@ -147,6 +152,7 @@ class Deliverer {
   std::optional<std::string> new_sender_;
   std::optional<ProgramRunner> programs_;
   std::uint32_t qp_ = 0;
+  bool dsn_passed_on_ = false;
 };
 
 void Deliverer::maildir(const std::string& name) {
@@ -193,10 +199,17 @@ bool Deliverer::program(const std::string& command) {
   return true;
 }
 
-void Deliverer::forward(const std::vector<std::string_view>& recipients) {
+void Deliverer::forward(const std::vector<std::string_view>& recipients, bool nothing_else) {
   prepare_others();
+  const bool same_sender = *new_sender_ == delivery_.sender;
+  const bool only_copy = nothing_else && recipients.size() == 1;
+  const std::string params =
+      forwarded_recipient_params(env_or(env_recipient_params, ""), same_sender, only_copy);
+  const std::string message_params = forwarded_message_params(env_or(env_message_params, ""), same_sender);
+  dsn_passed_on_ = !queue_program() && recipient_dsn(params).notify.success;
   try {
-    qp_ = forward_message(message_, delivery_.delivered_to(), *new_sender_, recipients);
+    qp_ =
+        forward_message(message_, delivery_.delivered_to(), *new_sender_, recipients, message_params, params);
   } catch (const MessageReadError& e) {
     cannot_read_message(e);
   }
@@ -239,8 +252,11 @@ void Deliverer::follow(const Dotfile& dotfile) {
     if (!go_on) break;
   }
   if (go_on && dotfile.problem) throw TempError(*dotfile.problem);
-  if (!recipients.empty()) forward(recipients);
-  say(counts.report() + (qp_ != 0 ? "qp " + std::to_string(qp_) + "\n" : ""));
+  if (!recipients.empty()) forward(recipients, counts.files + counts.programs == 0);
+  std::string said = counts.report();
+  if (qp_ != 0) said += "qp " + std::to_string(qp_) + "\n";
+  if (dsn_passed_on_) said += dsn_passed_on;
+  say(said);
 }
 
 // A file that is wrong somewhere is refused before anything is delivered, or each retry would deliver its

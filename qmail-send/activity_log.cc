@@ -100,6 +100,10 @@ void ActivityLog::bounce(QueueId id, std::uint32_t qp) {
   line("bounce msg " + id.text() + " qp " + std::to_string(qp));
 }
 
+void ActivityLog::notice(QueueId id, std::string_view kind, std::uint32_t qp) {
+  line("notice msg " + id.text() + " of " + std::string(kind) + " qp " + std::to_string(qp));
+}
+
 void ActivityLog::end(QueueId id) {
   line("end msg " + id.text());
 }

@@ -43,6 +43,7 @@ class ActivityLog {
   void exiting();
   void back_off(std::string_view host, std::int64_t seconds);
   void bounce(QueueId id, std::uint32_t qp);
+  void notice(QueueId id, std::string_view kind, std::uint32_t qp);  // "success" or "delay"
   void end(QueueId id);
   // "warning: TEXT", "alert: TEXT" and lines without such a word. Control bytes are made harmless, blanks
   // stay.

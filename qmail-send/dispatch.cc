@@ -15,6 +15,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/mail/address.h"
+#include "lib/mail/diagnosis.h"
 #include "lib/mail/domain.h"
 #include "lib/mail/envelope.h"
 
@@ -22,13 +23,14 @@ namespace hato {
 
 namespace {
 
-constexpr std::size_t bounces_in_memory = 50;    // messages that wait for a child to take their bounce
+constexpr std::size_t notices_in_memory = 50;    // messages that wait for a child to make their notice
 constexpr std::size_t open_files = 500;          // messages whose first delivery has its descriptor already
 constexpr std::size_t entries_per_round = 2000;  // of queue/new, when it is looked through
 constexpr std::size_t reports_per_round = 100;
 // Bytes of one message's failure reports, in memory, in its state and in its bounce; beyond it a report is
 // cut to so much. 250000 recipients must fit.
 constexpr std::size_t reports_limit = 16U << 20, short_report = 100;
+constexpr std::size_t notice_text_limit = 1000;  // of a success or a deferral, for a notice
 
 Channel other(Channel channel) {
   return channel == Channel::local ? Channel::remote : Channel::local;
@@ -52,6 +54,11 @@ void for_each_id(const std::string& path, Use use) {
   const Dir directory = open_directory(path);
   while (const dirent* entry = readdir(directory.get()))
     if (const std::optional<QueueId> id = QueueId::parse(entry->d_name)) use(*id);
+}
+
+// The words about what became of it stand at the end.
+std::string end_of(const std::string& text, std::size_t limit) {
+  return text.size() <= limit ? text : text.substr(text.size() - limit);
 }
 
 bool file_exists(const std::string& path) {
@@ -103,6 +110,7 @@ void Dispatch::start() {
   missed_at_ = now_;
   missed_allowed_ = missed_per_second;
   listen_for_requests();
+  for (const std::string& complaint : settings_.complaints) log_.warning(complaint);
   scan_start();
   status();
   next_alive_ = now_;
@@ -630,16 +638,20 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
     if (report->status == 'Z' && message.dying && !unwanted) {
       report->status = 'D';
       if (!text.empty() && text.back() != '\n') text += '\n';
-      text += "I'm not going to try again; this message has been in the queue too long.\n";
+      text += queued_too_long;
     }
     const auto index = static_cast<std::uint32_t>(delivery.recipient);
     switch (report->status) {
-      case 'K':
+      case 'K': {
         log_.success(*number, text);
-        message.resolve(delivery.recipient, Fate::done, "");
+        const bool wanted = message.wants_success(delivery.recipient);
+        const std::string told = wanted ? end_of(text, notice_text_limit) : "";
+        message.resolve(delivery.recipient, Fate::done, told);
         // A message that ends here needs no record: it is unlinked at once.
-        if (message.unresolved() > 0 || message.has_failures()) mark(message, {StateType::done, index, ""});
+        if (wanted || message.unresolved() > 0 || message.has_failures())
+          mark(message, {StateType::done, index, told});
         break;
+      }
       case 'D':
         log_.failure(*number, text);
         if (unwanted) break;
@@ -648,6 +660,8 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
         break;
       default:
         log_.deferral(*number, text);
+        if (may_report_delay(message, delivery.recipient, settings_))
+          message.defer(delivery.recipient, text.substr(0, notice_text_limit));
         break;
     }
     if (unwanted) message.resolve(delivery.recipient, Fate::done, "");
@@ -703,6 +717,7 @@ void Dispatch::spawner_died(Channel channel) {
 // What to do with a message that has no pass running. It may be gone afterwards.
 void Dispatch::settle(QueuedMessage& message) {
   if (message.running() || message.phase != QueuedMessage::Phase::delivering) return;
+  if (wait_for_notice(message)) return;
   if (message.unresolved() == 0) {
     finish(message);
   } else if (message.unrecorded) {
@@ -716,6 +731,22 @@ void Dispatch::settle(QueuedMessage& message) {
   }
 }
 
+// True when its sender is to be told of a success or a delay first.
+bool Dispatch::wait_for_notice(QueuedMessage& message) {
+  const std::optional<NoticeKind> owed = owed_notice(message, settings_, now_);
+  if (!owed) return false;
+  if (to_notify_.size() < notices_in_memory) {
+    message.phase = QueuedMessage::Phase::bouncing;
+    message.notice = *owed;
+    message.opened.fd.reset();
+    to_notify_.push_back(message.id);
+    return true;
+  }
+  if (message.unresolved() > 0) return false;  // after its next pass
+  retry_end(message, 0);
+  return true;
+}
+
 // Every recipient has come to an end: tell the sender of failures, then remove the message.
 void Dispatch::finish(QueuedMessage& message) {
   if (!message.bounced && !message.removed && message.has_failures()) {
@@ -724,10 +755,11 @@ void Dispatch::finish(QueuedMessage& message) {
       log_.line("triple bounce: discarding " + name_of(message.id, message.in_new));
     } else if ((sender.empty() || !message.refusal.empty()) && settings_.double_bounce_to.empty()) {
       log_.line("double bounce: discarding " + name_of(message.id, message.in_new));
-    } else if (to_bounce_.size() < bounces_in_memory) {
+    } else if (to_notify_.size() < notices_in_memory) {
       message.phase = QueuedMessage::Phase::bouncing;
+      message.notice = failure_notice(message);
       message.opened.fd.reset();
-      to_bounce_.push_back(message.id);
+      to_notify_.push_back(message.id);
       return;
     } else {
       retry_end(message, 0);
@@ -767,70 +799,90 @@ void Dispatch::retry_end(QueuedMessage& message, std::int64_t seconds) {
   active_.erase(message.id.value());
 }
 
-void Dispatch::start_bounces() {
-  while (!to_bounce_.empty() && !bounces_.full() && !exit_soon_) {
-    QueuedMessage& message = *active_.at(to_bounce_.front().value());
-    to_bounce_.pop_front();
+void Dispatch::start_notices() {
+  while (!to_notify_.empty() && !notices_.full() && !exit_soon_) {
+    QueuedMessage& message = *active_.at(to_notify_.front().value());
+    to_notify_.pop_front();
     if (message.removed) {
       end(message);
       continue;
     }
     try {
-      start_bounce(message);
+      start_notice(message);
     } catch (const Error& e) {
-      log_.warning("trouble injecting bounce message, will try later: " + e.text());
-      retry_end(message, trouble_seconds);
+      notice_trouble(message, e.text());
     }
   }
 }
 
-void Dispatch::start_bounce(QueuedMessage& message) {
-  BounceJob job;
-  job.id = message.id;
-  job.facts.from = settings_.bounce_from;
-  job.facts.host = settings_.bounce_host;
-  job.facts.sender = without_verp(message.opened.envelope.sender);
-  job.facts.trace = message.opened.header.trace;
-  job.facts.id = message.id.text();
-  job.facts.date = now_;
-  job.facts.recipients = message.failures();
-  job.facts.refusal = message.refusal;
-  const bool twice = is_double_bounce(job.facts);
-  job.facts.to = twice ? settings_.double_bounce_to : job.facts.sender;
-  job.sender = twice ? double_bounce_sender : "";
-  job.recipient = job.facts.to;
+void Dispatch::start_notice(QueuedMessage& message) {
+  NoticeJob job = notice_job(message, message.notice, settings_, now_);
   const Fd copy = open_delivery(where(message.id, message.in_new), message.opened.header);
   job.message = copy.get();
   log_.flush();
-  bounces_.start(job);
+  notices_.start(job);
 }
 
-void Dispatch::take_bounces() {
-  for (const BounceOutcome& outcome : bounces_.collect()) {
+void Dispatch::take_notices() {
+  for (const NoticeOutcome& outcome : notices_.collect()) {
     QueuedMessage& message = *active_.at(outcome.id.value());
-    if (outcome.accepted()) {
-      log_.bounce(outcome.id, outcome.qp);
-      message.bounced = true;
-      mark(message, {StateType::bounced, 0, outcome.text});
-      end(message);
-      continue;
-    }
-    if (!outcome.refused()) {
-      log_.warning("trouble injecting bounce message, will try later: " + outcome.text);
-      retry_end(message, trouble_seconds);
-      continue;
-    }
-    const bool was_double = message.opened.envelope.sender.empty() || !message.refusal.empty();
-    if (was_double) {
-      move_to_bad(message, "its double bounce is refused: " + outcome.text.substr(1));
-      continue;
-    }
-    log_.warning("bounce of msg " + outcome.id.text() +
-                 " is refused, sending a double bounce: " + outcome.text.substr(1));
+    if (!outcome.accepted() && !outcome.refused() && !outcome.loops)
+      notice_trouble(message, outcome.text);
+    else if (message.notice == NoticeKind::success || message.notice == NoticeKind::delay)
+      take_other_notice(message, outcome);
+    else
+      take_failure_notice(message, outcome);
+  }
+}
+
+// It could not be made or injected just now.
+void Dispatch::notice_trouble(QueuedMessage& message, const std::string& why) {
+  log_.warning("trouble injecting bounce message, will try later: " + why);
+  if (message.unresolved() == 0) {
+    retry_end(message, trouble_seconds);
+    return;
+  }
+  message.notice_failed = true;
+  message.phase = QueuedMessage::Phase::delivering;
+  settle(message);
+}
+
+void Dispatch::take_failure_notice(QueuedMessage& message, const NoticeOutcome& outcome) {
+  if (outcome.refused() && message.notice == NoticeKind::failure) {
     message.refusal = outcome.text.substr(1);
+    log_.warning("bounce of msg " + outcome.id.text() +
+                 " is refused, sending a double bounce: " + message.refusal);
     mark(message, {StateType::refused, 0, message.refusal});
     finish(message);
+    return;
   }
+  if (outcome.refused()) {
+    move_to_bad(message, "its double bounce is refused: " + outcome.text.substr(1));
+    return;
+  }
+  if (outcome.loops)
+    log_.line("triple bounce: discarding " + name_of(message.id, message.in_new));
+  else
+    log_.bounce(outcome.id, outcome.qp);
+  message.bounced = true;
+  mark(message, {StateType::bounced, 0, outcome.text});
+  end(message);
+}
+
+// A notice of success or delay; one that is refused for good is not worth another word.
+void Dispatch::take_other_notice(QueuedMessage& message, const NoticeOutcome& outcome) {
+  const bool success = message.notice == NoticeKind::success;
+  if (outcome.accepted())
+    log_.notice(outcome.id, success ? "success" : "delay", outcome.qp);
+  else
+    log_.warning("notice of msg " + outcome.id.text() + " is refused: " + outcome.text.substr(1));
+  if (success)
+    message.tell_successes();
+  else
+    message.delay_told = true;
+  mark(message, {success ? StateType::notified : StateType::delayed, 0, ""});
+  message.phase = QueuedMessage::Phase::delivering;
+  settle(message);
 }
 
 void Dispatch::move_to_bad(QueuedMessage& message, const std::string& why) {
@@ -944,7 +996,7 @@ void Dispatch::run_everything_now() {
 }
 
 bool Dispatch::may_exit() const {
-  if (!exit_soon_ || !bounces_.idle()) return false;
+  if (!exit_soon_ || !notices_.idle()) return false;
   for (const Lane& l : lanes_)
     if (l.alive && l.used > 0) return false;  // of a dead one no report can come
   return !cleaner_alive_ || cleaner_.idle();
@@ -961,7 +1013,7 @@ void Dispatch::work() {
   if (!exit_soon_) {
     step_rescan();
     bring_forward();
-    for (std::size_t n = 0; n < loads_per_round && to_bounce_.size() < bounces_in_memory; ++n) {
+    for (std::size_t n = 0; n < loads_per_round && to_notify_.size() < notices_in_memory; ++n) {
       const std::optional<Waiting> entry = ending_.pop_due(now_);
       if (!entry) break;
       load(*entry, nullptr);
@@ -971,8 +1023,8 @@ void Dispatch::work() {
   // One channel's turn may have opened a message that has something for the other.
   for (const Lane& l : lanes_)
     if (l.free() && !exit_soon_ && l.turns.ready(now_us(), l.places(), 1) > 0) more_to_do_ = true;
-  start_bounces();
-  if (exit_soon_) bounces_.hurry();
+  start_notices();
+  if (exit_soon_) notices_.hurry();
   if (cleaner_alive_ && !cleaner_.flush()) clean_died();
 }
 
@@ -988,7 +1040,7 @@ int Dispatch::sleep_ms() const {
   if (!exit_soon_) {
     until(next_rescan_);
     if (!retries_.empty()) until(brought_forward_ + 1);
-    if (to_bounce_.size() < bounces_in_memory) until(ending_.earliest());
+    if (to_notify_.size() < notices_in_memory) until(ending_.earliest());
     for (const Lane& l : lanes_) {
       if (!l.free()) continue;
       next_turn = std::min(next_turn, l.turns.not_before(clock).value_or(INT64_MAX));
@@ -1013,8 +1065,8 @@ void Dispatch::wait(const SendSignals& signals, const sigset_t& mask) {
   for (const Lane& l : lanes_) watch(l.alive ? l.spawner.fd() : -1, true, l.blocked);
   watch(cleaner_alive_ ? cleaner_.fd() : -1, true, cleaner_.blocked());
   watch(flushes_.fd(), true, false);
-  const std::size_t first_bounce = polled.size();
-  for (const int fd : bounces_.fds()) watch(fd, true, false);
+  const std::size_t first_notice = polled.size();
+  for (const int fd : notices_.fds()) watch(fd, true, false);
   const std::size_t first_request = polled.size();
   for (const int fd : requests_.fds()) watch(fd, true, false);
 
@@ -1042,8 +1094,8 @@ void Dispatch::wait(const SendSignals& signals, const sigset_t& mask) {
                        polled.begin() + static_cast<std::ptrdiff_t>(to),
                        [](const pollfd& p) { return p.revents != 0; });
   };
-  if (any_ready(first_bounce, first_request)) take_bounces();
-  if (polled[first_bounce - 1].revents != 0)
+  if (any_ready(first_notice, first_request)) take_notices();
+  if (polled[first_notice - 1].revents != 0)
     for (const QueueId id : flushes_.collect()) retry_soon(id);
   if (any_ready(first_request, polled.size())) take_requests();
 }

@@ -23,11 +23,11 @@
 #include "lib/net/next_hop.h"
 #include "lib/store/queuefile.h"
 #include "qmail-send/activity_log.h"
-#include "qmail-send/bounce_sender.h"
 #include "qmail-send/cleaner.h"
 #include "qmail-send/flush_scan.h"
 #include "qmail-send/held_messages.h"
 #include "qmail-send/message.h"
+#include "qmail-send/notice_sender.h"
 #include "qmail-send/request_server.h"
 #include "qmail-send/schedule.h"
 #include "qmail-send/settings.h"
@@ -144,13 +144,17 @@ class Dispatch {
 
   // --- the end of a message
   void settle(QueuedMessage& message);
+  bool wait_for_notice(QueuedMessage& message);
   void finish(QueuedMessage& message);
   void end(QueuedMessage& message);
   void mark_all_done(QueuedMessage& message);
   void retry_end(QueuedMessage& message, std::int64_t seconds);
-  void start_bounces();
-  void start_bounce(QueuedMessage& message);
-  void take_bounces();
+  void start_notices();
+  void start_notice(QueuedMessage& message);
+  void take_notices();
+  void notice_trouble(QueuedMessage& message, const std::string& why);
+  void take_failure_notice(QueuedMessage& message, const NoticeOutcome& outcome);
+  void take_other_notice(QueuedMessage& message, const NoticeOutcome& outcome);
   void move_to_bad(QueuedMessage& message, const std::string& why);
   void take_clean_answers();
   void clean_died();
@@ -202,7 +206,7 @@ class Dispatch {
   Lane lanes_[channels];
   Cleaner cleaner_;
   bool cleaner_alive_ = true;
-  BounceSender bounces_;
+  NoticeSender notices_;
 
   std::deque<Waiting> fresh_;
   Schedule unsorted_, missed_, ending_;  // ending_: all recipients resolved, the bounce or the unlink failed
@@ -210,7 +214,7 @@ class Dispatch {
   std::size_t open_recipients_ = 0;           // of all in active_; outlives them
   std::unordered_map<std::uint64_t, std::unique_ptr<QueuedMessage>> active_;
   std::unordered_map<std::uint32_t, Delivery> deliveries_;
-  std::deque<QueueId> to_bounce_;
+  std::deque<QueueId> to_notify_;
 
   RequestServer requests_ = make_request_server();
   HeldMessages held_;

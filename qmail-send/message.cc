@@ -7,11 +7,14 @@ namespace hato {
 void QueuedMessage::prepare(const Router& router, const std::vector<StateRecord>& records) {
   recipients.reserve(opened.envelope.recipients.size());
   for (const Recipient& queued : opened.envelope.recipients) {
-    recipients.push_back({router.route(queued.address), Fate::pending, ""});
+    recipients.push_back(
+        {router.route(queued.address), Fate::pending, recipient_dsn(queued.params).notify, false, ""});
     ++pass(recipients.back().route.channel).pending;
   }
   for (const StateRecord& record : records) switch (record.type) {
       case StateType::done:
+        resolve(record.recipient, Fate::done, record.text);
+        break;
       case StateType::removed:
         resolve(record.recipient, Fate::done, "");
         break;
@@ -23,6 +26,12 @@ void QueuedMessage::prepare(const Router& router, const std::vector<StateRecord>
         break;
       case StateType::refused:
         refusal = record.text;
+        break;
+      case StateType::delayed:
+        delay_told = true;
+        break;
+      case StateType::notified:
+        tell_successes();
         break;
     }
 }
@@ -68,16 +77,12 @@ void QueuedMessage::skip_resolved(Channel channel) {
 
 bool QueuedMessage::has_failures() const {
   for (const RecipientState& recipient : recipients)
-    if (recipient.fate == Fate::failed) return true;
+    if (recipient.fate == Fate::failed && recipient.notify.wants_failure()) return true;
   return false;
 }
 
-std::vector<BouncedRecipient> QueuedMessage::failures() const {
-  std::vector<BouncedRecipient> failures;
-  for (const RecipientState& recipient : recipients)
-    if (recipient.fate == Fate::failed)
-      failures.push_back({std::string(recipient.route.address()), recipient.report});
-  return failures;
+bool QueuedMessage::has_sender() const {
+  return !opened.envelope.sender.empty() && opened.envelope.sender != double_bounce_sender;
 }
 
 void QueuedMessage::resolve(std::size_t recipient, Fate fate, std::string report) {
@@ -85,9 +90,22 @@ void QueuedMessage::resolve(std::size_t recipient, Fate fate, std::string report
   RecipientState& of = recipients[recipient];
   if (of.fate == Fate::done || of.fate == Fate::failed) return;
   of.fate = fate;
+  report_bytes -= of.report.size();
   of.report = std::move(report);
   report_bytes += of.report.size();
   --pass(of.route.channel).pending;
+}
+
+void QueuedMessage::defer(std::size_t recipient, std::string report) {
+  RecipientState& of = recipients[recipient];
+  report_bytes -= of.report.size();
+  of.report = std::move(report);
+  report_bytes += of.report.size();
+}
+
+void QueuedMessage::tell_successes() {
+  for (RecipientState& recipient : recipients)
+    if (recipient.fate == Fate::done) recipient.told = true;
 }
 
 }  // namespace hato

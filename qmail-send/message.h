@@ -6,10 +6,11 @@
 #include <utility>
 #include <vector>
 
+#include "lib/mail/dsn.h"
+#include "lib/mail/notice.h"
 #include "lib/mail/router.h"
 #include "lib/store/queuefile.h"
 #include "lib/store/statefile.h"
-#include "qmail-send/bounce.h"
 #include "qmail-send/schedule.h"
 
 namespace hato {
@@ -41,7 +42,9 @@ enum class Fate : std::uint8_t { pending, in_flight, done, failed };
 struct RecipientState {
   Route route;
   Fate fate = Fate::pending;
-  std::string report;  // of a failure: for the bounce
+  Notify notify;
+  bool told = false;   // done, and the sender, who wanted to know, does
+  std::string report;  // for a notice: of a failure, a success that the sender wants to know of, a deferral
   // The operator took him out while a delivery was under way: a deferral is the end (and a failure no
   // bounce).
   bool unwanted = false;
@@ -89,17 +92,26 @@ class QueuedMessage {
   bool has_next(Channel channel) const { return passes[static_cast<unsigned>(channel)].left > 0; }
   bool running() const { return passes[0].running || passes[1].running; }
   std::size_t unresolved() const { return passes[0].pending + passes[1].pending; }
+  // Failures that somebody is to hear of (NOTIFY).
   bool has_failures() const;
-  std::vector<BouncedRecipient> failures() const;
+  // The sender can be told at all: it is not the null sender in either of its forms.
+  bool has_sender() const;
+  bool wants_success(std::size_t recipient) const {
+    return has_sender() && recipients[recipient].notify.success;
+  }
   // A recipient has come to its end: done or failed (with a report).
   void resolve(std::size_t recipient, Fate fate, std::string report);
+  // A recipient was deferred; why, for a notice.
+  void defer(std::size_t recipient, std::string report);
+  // The sender knows of all successes so far.
+  void tell_successes();
 
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
   enum class Phase {
     delivering,  // or between attempts of its two channels
     moving,      // qmail-clean moves it to queue/mess
-    bouncing,    // waits for, or is at, the sender of bounces
+    bouncing,    // waits for, or is at, the sender of notices
     ending,      // qmail-clean unlinks it, or moves it to queue/bad
     held,        // waits in memory for its last step: what became of it could not be recorded
   };
@@ -111,10 +123,13 @@ class QueuedMessage {
   std::vector<RecipientState> recipients;
   Pass passes[channels];
   Phase phase = Phase::delivering;
-  Counted counted;               // among the recipients in memory
-  bool tried = false;            // some delivery was started since it was loaded
-  bool dying = false;            // older than queuelifetime: a deferral is a failure
-  bool bounced = false;          // its sender knows
+  Counted counted;                          // among the recipients in memory
+  bool tried = false;                       // some delivery was started since it was loaded
+  bool dying = false;                       // older than queuelifetime: a deferral is a failure
+  bool bounced = false;                     // its sender knows of the failures
+  bool delay_told = false;                  // and of the delay
+  bool notice_failed = false;               // a notice about it could not be sent: the next pass tries again
+  NoticeKind notice = NoticeKind::failure;  // which, while bouncing
   bool unrecorded = false;       // a record could not be written (disk full): it must not be forgotten
   std::size_t report_bytes = 0;  // of all its failures
   bool removed = false;          // by the operator: its file is gone or going, nothing is recorded or bounced

@@ -1,6 +1,8 @@
 #include "qmail-send/settings.h"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
 
 #include "lib/base/error.h"
 
@@ -21,6 +23,32 @@ std::size_t read_concurrency(const Control& control, const char* name, std::int6
       std::clamp<std::int64_t>(control.number(name, fallback), 0, concurrency_ceiling));
 }
 
+std::vector<std::string> words_of(const std::string& line) {
+  constexpr std::string_view blanks = " \t";
+  std::vector<std::string> words;
+  for (std::size_t at = line.find_first_not_of(blanks); at != std::string::npos;) {
+    const std::size_t end = std::min(line.find_first_of(blanks, at), line.size());
+    words.push_back(line.substr(at, end - at));
+    at = line.find_first_not_of(blanks, end);
+  }
+  return words;
+}
+
+void read_notice_form(const Control& control, SendSettings& settings) {
+  const std::string form = control.line_or("bounceformat", "dsn");
+  settings.qsbmf = form == "qsbmf";
+  if (form != "dsn" && form != "qsbmf")
+    settings.complaints.push_back("control/bounceformat is neither dsn nor qsbmf; it means dsn");
+  const std::int64_t bytes =
+      control.number("bouncemaxbytes", static_cast<std::int64_t>(settings.bounce_bytes));
+  settings.bounce_bytes = static_cast<std::uint64_t>(bytes);
+  settings.notice_texts = NoticeTexts(words_of(control.line_or("bouncelanguage", "ja en")));
+  const std::optional<std::string> own = control.text("bouncetext");
+  if (!own) return;
+  for (const std::string& complaint : settings.notice_texts.take_own(*own))
+    settings.complaints.push_back("control/" + complaint);
+}
+
 }  // namespace
 
 SendSettings read_send_settings(const Control& control) {
@@ -34,6 +62,9 @@ SendSettings read_send_settings(const Control& control) {
   const std::string to = control.line_or("doublebounceto", "postmaster");
   if (!to.empty())
     settings.double_bounce_to = to + "@" + control.line_or_me("doublebouncehost", "doublebouncehost");
+  settings.reporter = control.line_or_me("me", settings.bounce_host);
+  settings.delay_notice = control.number("delaynotice", 0);
+  read_notice_form(control, settings);
   settings.percenthack = control.lines("percenthack").value_or(Lines());
   reread_domains(control, settings);
   reread_limits(control, settings);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/mail/notice_text.h"
 #include "lib/store/control.h"
 #include "qmail-send/host_limits.h"
 
@@ -20,9 +21,18 @@ struct SendSettings {
   std::string envnoathost;
   std::string bounce_from;       // bouncefrom@bouncehost
   std::string bounce_host;       // bouncehost
+  std::string reporter;          // me, else bouncehost: Reporting-MTA of notices
   std::string double_bounce_to;  // doublebounceto@doublebouncehost; "" when doublebounceto has an empty line:
                                  // double bounces are thrown away
+  bool qsbmf = false;            // bounceformat: qmail's form of failure notices
+  std::uint64_t bounce_bytes = 65536;  // bouncemaxbytes: of an original that goes back whole; 0: any
+  NoticeTexts notice_texts;            // bouncelanguage, bouncetext
+  // delaynotice, seconds: a message that is so old is reported to a sender who did not say whether he wants
+  // that. 0: only to one who did, after default_delay_notice.
+  std::int64_t delay_notice = 0;
+  std::vector<std::string> complaints;  // lines of control files that mean nothing, for the log
 };
+constexpr std::int64_t default_delay_notice = 14400;
 
 // No control file can ask for more deliveries at once; what is asked for beyond it counts as this.
 constexpr std::int64_t concurrency_ceiling = 100000;

@@ -222,6 +222,22 @@ std::string dsn_words(const RecipientDsn& dsn) {
   return words;
 }
 
+std::string forwarded_message_params(std::string_view params, bool same_sender) {
+  const auto words = parse_parameters(params);
+  std::string out = same_sender ? dsn_words(message_dsn(params)) : "";
+  for (const char* keyword : {"SMTPUTF8", "BODY"})
+    if (const Parameter* word = words ? find_parameter(*words, keyword) : nullptr)
+      out = word->keyword + (word->has_value ? "=" + word->value : "") + (out.empty() ? "" : " ") + out;
+  return out;
+}
+
+std::string forwarded_recipient_params(std::string_view params, bool same_sender, bool only_copy) {
+  if (!same_sender) return "";
+  RecipientDsn dsn = recipient_dsn(params);
+  if (!only_copy) dsn.notify.success = false;
+  return dsn_words(dsn);
+}
+
 std::string report_address(std::string_view raw, bool utf8) {
   const std::string address = quote_address(raw);
   if (is_ascii(address)) return "rfc822; " + printable_ascii(address);

@@ -18,9 +18,9 @@ namespace hato {
 inline constexpr std::size_t max_envid = 100;
 inline constexpr std::size_t max_orcpt = 500;
 
-// The end of qmail-remote's report K when the remote server took the parameters over, so that no report of
-// ours is due. Without it a recipient who asked for success hears "relayed".
-inline constexpr std::string_view dsn_passed_on = "It took over the delivery status notifications.\n";
+// The end of a delivery's report K when NOTIFY went on with the message, to a server that offers DSN or with
+// a dot-file's one forward, so that no report of success by us is due.
+inline constexpr std::string_view dsn_passed_on = "The request for a delivery report was passed on.\n";
 
 // xtext (RFC 3461 4): printable ASCII with +, = and everything else as +XX. Decoding is strict: nullopt for a
 // byte that may not stand there; any byte may come out, NUL too.
@@ -73,6 +73,12 @@ RecipientDsn recipient_dsn(std::string_view params);
 // out.
 std::string dsn_words(const MessageDsn& dsn);
 std::string dsn_words(const RecipientDsn& dsn);
+
+// The words of a message that is forwarded. The sender of its copies is another one (a list's owner): nothing
+// of DSN stays. Else all stays; but of several copies, or of one beside a delivery, SUCCESS is ours to report
+// (RFC 3461 5.2.7).
+std::string forwarded_message_params(std::string_view params, bool same_sender);
+std::string forwarded_recipient_params(std::string_view params, bool same_sender, bool only_copy);
 
 // An address for a field of a report (RFC 3464 2.3.1, 2.3.2; RFC 6533 3): "rfc822; joe@example.com", or, for
 // one in UTF-8, "utf-8; 鳩@例.jp" where the report may hold UTF-8 and "utf-8; \x{9CE9}@\x{4F8B}.jp" where

@@ -33,6 +33,8 @@ bool is_known(StateType type) {
     case StateType::failed:
     case StateType::bounced:
     case StateType::refused:
+    case StateType::delayed:
+    case StateType::notified:
     case StateType::removed:
       return true;
   }
@@ -57,6 +59,10 @@ std::string encode_state_head(const MessageKey& key) {
   std::string crc;
   put_big(crc, crc32c(head));
   return head.replace(at_crc, 4, crc);
+}
+
+bool is_about_recipient(StateType type) {
+  return type == StateType::done || type == StateType::failed || type == StateType::removed;
 }
 
 std::string encode_state_record(const StateRecord& record) {

@@ -36,12 +36,17 @@ using MessageKey = std::array<char, queue_format::key_size>;
 
 // Values are on disk: add, never renumber.
 enum class StateType : std::uint8_t {
-  done = 1,      // delivered
+  done = 1,      // delivered; text: for a report of success, if the sender wants one
   failed = 2,    // will never be; text for the bounce, LF line ends
   bounced = 3,   // the message's failures so far have been told to its sender; text: the bounce's id
   refused = 4,   // the gate refused the bounce for good: a double bounce is due; text: its reason
+  delayed = 5,   // the sender knows that the message is delayed
+  notified = 6,  // the sender knows of the deliveries so far that he wanted to hear of
   removed = 10,  // the operator took this recipient out: neither delivered nor bounced; text: who did it
 };
+
+// He has come to his end by it; the others are about the message.
+bool is_about_recipient(StateType type);
 
 struct StateRecord {
   StateType type = StateType::done;

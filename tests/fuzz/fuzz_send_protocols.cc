@@ -1,7 +1,7 @@
 // qmail-clean's commands and answers, the trigger's lines, and a bounce made of anything.
 #include <stdlib.h>
 
-#include "qmail-send/bounce.h"
+#include "lib/mail/qsbmf.h"
 #include "qmail-send/clean_protocol.h"
 #include "qmail-send/trigger.h"
 
@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   take_ids(lines);
   if (lines.size() >= 20) abort();
   const std::size_t half = size / 2;
-  const std::string paragraph = bounce_paragraph({text.substr(0, half), text.substr(half)});
+  const std::string paragraph = qsbmf_paragraph(text.substr(0, half), text.substr(half));
   // One paragraph: the only empty line is its end.
   const std::size_t empty = paragraph.find("\n\n", 1);
   if (empty != std::string::npos && empty + 2 < paragraph.size()) abort();

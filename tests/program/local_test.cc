@@ -578,6 +578,47 @@ TEST_CASE("qmail-local: a program cannot reach the queue's descriptor") {
   CHECK(home.read("environ").empty());
 }
 
+TEST_CASE("qmail-local: what a sender wants to hear of goes on with a forward (RFC 3461 5.2.7)") {
+  RunningGate gate;
+  const Home home;
+  home.maildir();
+  Call call;
+  call.local = "joe-list", call.dash = "-", call.ext = "list";
+  call.env = {{"QMAILMSGPARAMS", "BODY=8BITMIME RET=HDRS ENVID=x"},
+              {"QMAILRCPTPARAMS", "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;joe@www.at.example"}};
+  const std::string passed_on = "The request for a delivery report was passed on.\n";
+  struct Row {
+    const char *dotfile, *owner;
+    bool passed;
+    const char *message_params, *recipient_params;
+  };
+  for (const Row& row : {
+           Row{"&a@far.example\n", "", true, "BODY=8BITMIME RET=HDRS ENVID=x",
+               "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;joe@www.at.example"},
+           // that it reached the list, or the mailbox, is told here
+           Row{"&a@far.example\n&b@far.example\n", "", false, "BODY=8BITMIME RET=HDRS ENVID=x",
+               "NOTIFY=DELAY ORCPT=rfc822;joe@www.at.example"},
+           Row{"./Maildir/\n&a@far.example\n", "", false, "BODY=8BITMIME RET=HDRS ENVID=x",
+               "NOTIFY=DELAY ORCPT=rfc822;joe@www.at.example"},
+           Row{"&a@far.example\n", "owner", false, "BODY=8BITMIME",
+               ""},  // a mailing list's sender is its own
+       }) {
+    CAPTURE(row.dotfile, row.owner);
+    gate.empty();
+    home.file(".qmail-list", row.dotfile);
+    if (*row.owner != 0) home.file(".qmail-list-owner", "#\n");
+    const Outcome outcome = home.deliver(call);
+    CAPTURE(outcome.out, outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK(outcome.out.ends_with(passed_on) == row.passed);
+    const std::vector<Queued> queued = gate.queued();
+    REQUIRE(queued.size() == 1);
+    CHECK(queued[0].envelope.params == row.message_params);
+    for (const Recipient& recipient : queued[0].envelope.recipients)
+      CHECK(recipient.params == row.recipient_params);
+  }
+}
+
 TEST_CASE("qmail-local: forwards that the queue does not take") {
   struct Row {
     const char* exit_code;

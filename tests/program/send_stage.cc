@@ -66,10 +66,15 @@ void SendStage::empty_queue() const {
 
 QueueId SendStage::put(const std::string& sender, const std::vector<std::string>& recipients,
                        std::int64_t age, bool in_new, const std::string& text) {
-  const QueueId id(static_cast<std::uint64_t>(now_us() - age * 1000000));
   QueuedEnvelope envelope;
   envelope.sender = sender;
   for (const std::string& address : recipients) envelope.recipients.push_back({address, ""});
+  return put(envelope, age, in_new, text);
+}
+
+QueueId SendStage::put(const QueuedEnvelope& envelope, std::int64_t age, bool in_new,
+                       const std::string& text) {
+  const QueueId id(static_cast<std::uint64_t>(now_us() - age * 1000000));
   const std::string bytes = encode_envelope(envelope);
   const std::string field = "Received: by the test\n";
   QueueHeader header;
@@ -82,7 +87,7 @@ QueueId SendStage::put(const std::string& sender, const std::vector<std::string>
   header.envelope_crc = crc32c(bytes);
   header.prepended_crc = crc32c(field);
   header.body_crc = crc32c(text);
-  header.recipients = static_cast<std::uint32_t>(recipients.size());
+  header.recipients = static_cast<std::uint32_t>(envelope.recipients.size());
   header.uid = 1234;
   header.qp = 77;
   const std::string whole = encode_header(header) + bytes;

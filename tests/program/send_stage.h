@@ -36,6 +36,8 @@ class SendStage {
   // Puts a message into queue/new (or queue/mess) as the gate would. `age`: seconds since its birth.
   QueueId put(const std::string& sender, const std::vector<std::string>& recipients, std::int64_t age = 0,
               bool in_new = true, const std::string& text = "Subject: x\n\nbody\n");
+  QueueId put(const QueuedEnvelope& envelope, std::int64_t age = 0, bool in_new = true,
+              const std::string& text = "Subject: x\n\nbody\n");
   void pull_trigger(QueueId id);
   QueueId put_and_pull(const std::string& sender, const std::vector<std::string>& recipients) {
     const QueueId id = put(sender, recipients);

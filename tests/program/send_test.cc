@@ -495,7 +495,8 @@ TEST_CASE("an empty line in the trigger has queue/new looked through", "[send]")
 }
 
 TEST_CASE("bounces go through the gate", "[send][gate]") {
-  RunningGate gate({{"bouncefrom", "Mail Robot\n"}, {"bouncehost", "bounce.example\n"}});
+  RunningGate gate(
+      {{"bouncefrom", "Mail Robot\n"}, {"bouncehost", "bounce.example\n"}, {"bounceformat", "qsbmf\n"}});
   SendStage stage;
   stage.start();
 
@@ -551,6 +552,307 @@ TEST_CASE("bounces go through the gate", "[send][gate]") {
   }
 }
 
+namespace {
+
+// A message with parameters, as qmail-smtpd takes them.
+QueuedEnvelope asking(const std::string& sender, const std::string& params,
+                      std::vector<Recipient> recipients) {
+  QueuedEnvelope envelope;
+  envelope.sender = sender;
+  envelope.params = params;
+  envelope.recipients = std::move(recipients);
+  return envelope;
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+// Starts qmail-send and has it try everything now.
+void start_and_try(SendStage& stage, const std::string& program) {
+  const std::size_t before = stage.times_logged("status: local 0/10 remote 0/20\n");
+  stage.start({{"QMAILQUEUE", program}});
+  REQUIRE(eventually([&] { return stage.times_logged("status: local 0/10 remote 0/20\n") > before; }));
+  stage.process().signal(SIGALRM);
+}
+
+// What the program of queue_program() was given last.
+std::string kept(const SendStage& stage) {
+  return slurp(stage.scratch("kept.message"));
+}
+
+}  // namespace
+
+TEST_CASE("a bounce is a multipart/report with every line of the server's answer", "[send][gate]") {
+  RunningGate gate;
+  SendStage stage;
+  stage.start();
+  const QueueId id = stage.put(
+      asking("s@x.example", "BODY=8BITMIME RET=FULL ENVID=QQ314159",
+             {{"a@far.example", "NOTIFY=FAILURE ORCPT=rfc822;Alias@far.example"}, {"b@far.example", ""}}),
+      0, true, "Subject: \xe9\xb3\xa9\n\nbody \xff");
+  stage.pull_trigger(id);
+  auto a = stage.request(there), b = stage.request(there);
+  REQUIRE((a && b));
+  stage.report(
+      there, a->request.delivery, 'D',
+      "192.0.2.1 does not like recipient.\nRemote host said: 550-5.1.1 No such\n550 5.1.1 user\nGiving "
+      "up on 192.0.2.1.\n");
+  stage.report(there, b->request.delivery, 'D',
+               "Sorry, I couldn't find any host named far.example. (#5.1.2)\n");
+  const auto bounce = stage.request(there);
+  REQUIRE(bounce);
+  CHECK(bounce->request.sender.empty());
+  CHECK(bounce->request.message_params == "BODY=8BITMIME");
+  const std::string text = all_of(bounce->message.get());
+  CHECK(has(text, "\nReporting-MTA: dns; test.example\nOriginal-Envelope-Id: QQ314159\nArrival-Date: "));
+  CHECK(
+      has(text,
+          "\nOriginal-Recipient: rfc822; Alias@far.example\nFinal-Recipient: rfc822; a@far.example\nAction: "
+          "failed\nStatus: 5.1.1\nRemote-MTA: dns; [192.0.2.1]\nDiagnostic-Code: smtp; 550-5.1.1 No such\n "
+          "550 5.1.1 user\n"));
+  CHECK(has(text,
+            "\nFinal-Recipient: rfc822; b@far.example\nAction: failed\nStatus: 5.1.2\nDiagnostic-Code: "
+            "x-qmail; Sorry"));
+  CHECK(has(text,
+            "\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\nReturn-Path: "
+            "<s@x.example>\nReceived: by the test\nSubject: \xe9\xb3\xa9\n\nbody \xff\n\n--=_"));
+  CHECK(text.ends_with("--\n"));
+}
+
+TEST_CASE("how much of the original goes back", "[send]") {
+  struct Row {
+    const char *control, *params;
+    std::size_t bytes;
+    bool whole;
+  };
+  for (const Row& row : {
+           Row{"", "", 60000, true},
+           Row{"", "", 70000, false},
+           Row{"", "RET=FULL", 70000, false},
+           Row{"", "RET=HDRS", 10, false},
+           Row{"100\n", "", 50, true},
+           Row{"100\n", "", 200, false},
+           Row{"0\n", "", 200000, true},
+       }) {
+    CAPTURE(row.control, row.params, row.bytes);
+    SendStage stage(*row.control != 0 ? Controls{{"bouncemaxbytes", row.control}} : Controls{});
+    stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+    std::string body;
+    while (body.size() < row.bytes) body += "0123456789\n";
+    const QueueId id = stage.put(asking("s@x.example", row.params, {{"a@far.example", ""}}), 0, true,
+                                 "Subject: x\n\n" + body);
+    stage.pull_trigger(id);
+    const auto asked = stage.request(there);
+    REQUIRE(asked);
+    stage.report(there, asked->request.delivery, 'D', "550 no\n");
+    CHECK(eventually([&] { return stage.gone(id); }));
+    CHECK(has(kept(stage), "message/rfc822\n") == row.whole);
+    CHECK(has(kept(stage), "text/rfc822-headers\n") == !row.whole);
+    CHECK(has(kept(stage), "0123456789\n") == row.whole);
+    CHECK(has(kept(stage), "\nSubject: x\n"));
+  }
+}
+
+TEST_CASE("NOTIFY says who hears of a failure", "[send]") {
+  SendStage stage;
+  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  SECTION("one wants to, another does not") {
+    const QueueId id = stage.put(asking("s@x.example", "",
+                                        {{"never@far.example", "NOTIFY=NEVER"},
+                                         {"ok@far.example", "NOTIFY=SUCCESS"},
+                                         {"said@far.example", "NOTIFY=FAILURE"}}));
+    stage.pull_trigger(id);
+    for (int i = 0; i < 3; ++i) {
+      const auto asked = stage.request(there);
+      REQUIRE(asked);
+      stage.report(there, asked->request.delivery, 'D', "550 no\n");
+    }
+    CHECK(eventually([&] { return stage.gone(id); }));
+    CHECK(has(kept(stage), "<said@far.example>:"));
+    CHECK_FALSE(has(kept(stage), "never@far.example"));
+    CHECK_FALSE(has(kept(stage), "ok@far.example"));
+  }
+  SECTION("nobody does, of a bounce neither") {
+    const char* sender = GENERATE("s@x.example", "");
+    const QueueId id = stage.put(asking(sender, "", {{"a@far.example", "NOTIFY=NEVER"}}));
+    stage.pull_trigger(id);
+    const auto asked = stage.request(there);
+    REQUIRE(asked);
+    stage.report(there, asked->request.delivery, 'D', "550 no\n");
+    CHECK(eventually([&] { return stage.gone(id); }));
+    CHECK(stage.stop() == 0);
+    CHECK(kept(stage).empty());
+    CHECK_FALSE(has(stage.log(), "bounce msg"));
+  }
+}
+
+TEST_CASE("a sender who wants to hears of success, once, before the message ends", "[send]") {
+  SendStage stage;
+  const std::string program = queue_program(stage, 0);
+  stage.start({{"QMAILQUEUE", program}});
+  const char* success = "NOTIFY=SUCCESS,FAILURE";
+  const QueueId id = stage.put(asking("s@x.example", "RET=FULL",
+                                      {{"box@test.example", success},
+                                       {"list@test.example", success},
+                                       {"far@far.example", success},
+                                       {"dsn@far.example", success},
+                                       {"silent@far.example", ""},
+                                       {"later@far.example", success}}));
+  stage.pull_trigger(id);
+  const auto answer = [&](Channel channel, const std::string& recipient, char verdict,
+                          const std::string& text) {
+    const auto asked = stage.request(channel);
+    REQUIRE(asked);
+    REQUIRE(asked->request.recipient == recipient);
+    stage.report(channel, asked->request.delivery, verdict, text);
+  };
+  answer(here, "box@test.example", 'K', "did 1+0+0\n");
+  answer(here, "list@test.example", 'K', "did 0+2+0\nqp 5\n");
+  const std::string accepted = "192.0.2.1 accepted message.\nRemote host said: 250 2.0.0 ok\n";
+  answer(there, "far@far.example", 'K', accepted);
+  answer(there, "dsn@far.example", 'K', accepted + "The request for a delivery report was passed on.\n");
+  answer(there, "silent@far.example", 'K', accepted);
+  answer(there, "later@far.example", 'Z', "later\n");
+  CHECK(stage.logged("notice msg " + id.text() + " of success qp "));
+  const std::string text = kept(stage);
+  CHECK(has(text, "Final-Recipient: rfc822; box@test.example\nAction: delivered\nStatus: 2.0.0\n"));
+  CHECK(has(text, "Final-Recipient: rfc822; list@test.example\nAction: expanded\n"));
+  CHECK(has(text,
+            "Final-Recipient: rfc822; far@far.example\nAction: relayed\nStatus: 2.0.0\nRemote-MTA: dns; "
+            "[192.0.2.1]\nDiagnostic-Code: smtp; 250 2.0.0 ok\n"));
+  for (const char* other : {"dsn@", "silent@", "later@", "body"}) CHECK_FALSE(has(text, other));
+  CHECK(slurp(stage.scratch("kept.envelope")) == "F|Ts@x.example||");
+  CHECK(eventually([&] { return stage.in_mess(id); }));
+
+  // Not told again, whatever becomes of the rest and of qmail-send.
+  unlink(stage.scratch("kept.message").c_str());
+  stage.kill();
+  start_and_try(stage, program);
+  answer(there, "later@far.example", 'K', accepted);
+  CHECK(eventually([&] { return stage.gone(id) && !stage.has_state(id); }));
+  CHECK(has(kept(stage), "later@far.example"));
+  CHECK_FALSE(has(kept(stage), "box@test.example"));
+  CHECK(stage.times_logged("notice msg") == 2);
+}
+
+TEST_CASE("a success that could not be told is told after a start", "[send]") {
+  SendStage stage;
+  stage.start({{"QMAILQUEUE", queue_program(stage, 53)}});
+  const QueueId id = stage.put(asking("s@x.example", "", {{"a@test.example", "NOTIFY=SUCCESS"}}));
+  stage.pull_trigger(id);
+  const auto asked = stage.request(here);
+  REQUIRE(asked);
+  stage.report(here, asked->request.delivery, 'K', "did 1+0+0\n");
+  CHECK(stage.logged("warning: trouble injecting bounce message, will try later"));
+  CHECK(stage.state(id) == std::vector<StateRecord>{{StateType::done, 0, "did 1+0+0\n"}});
+  CHECK(stage.stop() == 0);
+  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  CHECK(eventually([&] { return stage.gone(id) && !stage.has_state(id); }));
+  CHECK(has(kept(stage), "Action: delivered\n"));
+  CHECK_FALSE(stage.request(here, 1));
+}
+
+TEST_CASE("nobody is told of the success of a bounce", "[send]") {
+  const char* sender = GENERATE("", "#@[]");
+  SendStage stage;
+  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  const QueueId id = stage.put(asking(sender, "", {{"a@test.example", "NOTIFY=SUCCESS,DELAY"}}));
+  stage.pull_trigger(id);
+  const auto asked = stage.request(here);
+  REQUIRE(asked);
+  stage.report(here, asked->request.delivery, 'K', "did 1+0+0\n");
+  CHECK(eventually([&] { return stage.gone(id); }));
+  CHECK(stage.stop() == 0);
+  CHECK(kept(stage).empty());
+}
+
+TEST_CASE("a delay is told to those who asked, or to all by control/delaynotice, once", "[send]") {
+  struct Row {
+    const char *control, *notify;
+    std::int64_t age;
+    bool told;
+  };
+  for (const Row& row : {
+           Row{"", "NOTIFY=DELAY", 16000, true},
+           Row{"", "NOTIFY=DELAY", 10000, false},  // 4 hours
+           Row{"", "", 16000, false},
+           Row{"", "NOTIFY=FAILURE", 16000, false},
+           Row{"3600\n", "", 4000, true},
+           Row{"3600\n", "NOTIFY=DELAY", 4000, true},
+           Row{"3600\n", "NOTIFY=FAILURE", 4000, false},
+           Row{"3600\n", "", 3000, false},
+       }) {
+    CAPTURE(row.control, row.notify, row.age);
+    SendStage stage(*row.control != 0 ? Controls{{"delaynotice", row.control}} : Controls{});
+    const std::string program = queue_program(stage, 0);
+    const QueueId id = stage.put(asking("s@x.example", "", {{"a@far.example", row.notify}}), row.age, false);
+    for (int round = 0; round < 2; ++round) {
+      start_and_try(stage, program);
+      const auto asked = stage.request(there);
+      REQUIRE(asked);
+      stage.report(
+          there, asked->request.delivery, 'Z',
+          "Connected to 192.0.2.1 but sender was rejected.\nRemote host said: 451 4.7.1 greylisted\n");
+      if (row.told && round == 0) {
+        CHECK(stage.logged("notice msg " + id.text() + " of delay qp "));
+        CHECK(has(kept(stage),
+                  "Action: delayed\nStatus: 4.7.1\nRemote-MTA: dns; [192.0.2.1]\nDiagnostic-Code: "
+                  "smtp; 451 4.7.1 greylisted\nWill-Retry-Until: "));
+      }
+      CHECK(stage.logged("deferral"));
+      usleep(200000);
+      CHECK(stage.stop() == 0);
+    }
+    CHECK(stage.times_logged("notice msg") == (row.told ? 1U : 0U));
+    CHECK(stage.in_mess(id));
+  }
+}
+
+TEST_CASE("a double bounce that comes back from outside is not bounced again", "[send]") {
+  const char* format = GENERATE("dsn\n", "qsbmf\n");
+  CAPTURE(format);
+  SendStage stage(Controls{{"bounceformat", format}});
+  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  const auto fail = [&](const std::string& text) {
+    const QueueId id = stage.put("", {"boss@far.example"}, 0, true, text);
+    stage.pull_trigger(id);
+    const auto asked = stage.request(there);
+    REQUIRE(asked);
+    stage.report(there, asked->request.delivery, 'D',
+                 "554 too many hops, this message is looping (#5.4.6)\n");
+    CHECK(eventually([&] { return stage.gone(id); }));
+    return id;
+  };
+  fail("Subject: failure notice\n\nX-Double-Bounce: in the body\n");
+  const std::string twice = kept(stage);
+  REQUIRE(has(twice, "\nX-Double-Bounce: test.example\n"));
+  CHECK(slurp(stage.scratch("kept.envelope")) == "F#@[]|Tpostmaster@test.example||");
+  unlink(stage.scratch("kept.message").c_str());
+  const QueueId again = fail("Received: from elsewhere\n" + twice);
+  CHECK(stage.logged("triple bounce: discarding new/" + again.text()));
+  CHECK(stage.stop() == 0);
+  CHECK(kept(stage).empty());
+}
+
+TEST_CASE("the operator's words, and files that mean nothing", "[send]") {
+  SendStage stage(
+      Controls{{"bouncetext", "[failure]\nSubject: 不達\n\n{recipients}連絡先 {host}\n[what]\nx\n"},
+               {"bouncelanguage", "ja\n"},
+               {"bounceformat", "rfc\n"}});
+  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  const QueueId id = stage.put_and_pull("s@x.example", {"a@far.example"});
+  const auto asked = stage.request(there);
+  REQUIRE(asked);
+  stage.report(there, asked->request.delivery, 'D', "no (#5.1.1)\n");
+  CHECK(eventually([&] { return stage.gone(id); }));
+  CHECK(has(kept(stage), "Subject: =?UTF-8?B?5LiN6YGU?=\n"));
+  CHECK(has(kept(stage), "=E9=80=A3=E7=B5=A1=E5=85=88 test.example\n"));
+  CHECK_FALSE(has(kept(stage), "There is no such address"));
+  CHECK(has(stage.log(), "warning: control/bouncetext has a section [what] that means nothing\n"));
+  CHECK(has(stage.log(), "warning: control/bounceformat is neither dsn nor qsbmf; it means dsn\n"));
+}
+
 TEST_CASE("a storm of bounces is worked off", "[send]") {
   SendStage stage;
   stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
@@ -567,7 +869,7 @@ TEST_CASE("a storm of bounces is worked off", "[send]") {
 }
 
 TEST_CASE("after queuelifetime a deferral is a failure", "[send]") {
-  SendStage stage(Controls{{"queuelifetime", "1000\n"}});
+  SendStage stage(Controls{{"queuelifetime", "1000\n"}, {"bounceformat", "qsbmf\n"}});
   const QueueId old = stage.put("s@x.example", {"a@far.example"}, 1700, false);   // slot at 1600
   const QueueId young = stage.put("s@x.example", {"b@far.example"}, 450, false);  // slot at 400
   stage.served_until(week);

@@ -443,8 +443,9 @@ class Dialogue:
 class Sink:
     """An SMTP server that keeps what it gets: .messages is a list of (sender, recipients, data with CRLF)."""
 
-    def __init__(self, greeting="220 sink.test", replies=None):
-        """replies: {"RCPT": function(line) -> reply text} and the like, instead of the friendly default."""
+    def __init__(self, greeting="220 sink.test", replies=None, take=None):
+        """replies: {"RCPT": function(line) -> reply text} and the like, instead of the friendly default.
+        take: function(sender, recipients, data) -> the reply to the final dot."""
         self.messages, self.connections = [], 0
         sink = self
         replies = replies or {}
@@ -479,6 +480,8 @@ class Sink:
                         else:
                             return
                         done = replies["."](line) if "." in replies else "250 kept"
+                        if take:
+                            done = take(sender, recipients, b"".join(data))
                         if done[:1] == "2":
                             sink.messages.append((sender, recipients, b"".join(data)))
                         say(done)
@@ -489,6 +492,10 @@ class Sink:
             allow_reuse_address = True
             daemon_threads = True
             request_queue_size = 128
+
+            def handle_error(self, request, address):
+                if not isinstance(sys.exc_info()[1], ConnectionError):  # a client need not wait for the answer to QUIT
+                    super().handle_error(request, address)
 
         self.server = Server(("127.0.0.1", 0), Session)
         self.port = self.server.server_address[1]

@@ -1,4 +1,4 @@
-// What qmail-send writes and reads besides the queue: log lines, the bounce, qmail-clean's protocol, the
+// What qmail-send writes and reads besides the queue: log lines, qmail-clean's protocol, the
 // trigger.
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
@@ -8,7 +8,6 @@
 
 #include "lib/base/fd.h"
 #include "qmail-send/activity_log.h"
-#include "qmail-send/bounce.h"
 #include "qmail-send/clean_protocol.h"
 #include "qmail-send/trigger.h"
 
@@ -25,19 +24,6 @@ std::string logged(Say say) {
   }
   pipe.second.reset();
   return read_all(pipe.first.get(), 1 << 16, "log").value_or("");
-}
-
-BounceFacts facts() {
-  BounceFacts f;
-  f.from = "MAILER-DAEMON@me.example";
-  f.host = "me.example";
-  f.to = "joe@there.example";
-  f.sender = "joe@there.example";
-  f.trace = "0123456789abc";
-  f.id = "77";
-  f.date = 0;
-  f.recipients = {{"a@b.example", "550 no\n"}};
-  return f;
 }
 
 }  // namespace
@@ -73,6 +59,8 @@ TEST_CASE("log lines are qmail-log(5)'s", "[activity_log]") {
           l.status({0, 10}, {3, 500}, true);
         }) == "status: local 0/10 remote 3/500 exitasap\n");
   CHECK(logged([&](ActivityLog& l) { l.bounce(id, 99); }) == "bounce msg 1795430495014374 qp 99\n");
+  CHECK(logged([&](ActivityLog& l) { l.notice(id, "delay", 99); }) ==
+        "notice msg 1795430495014374 of delay qp 99\n");
   CHECK(logged([&](ActivityLog& l) { l.end(id); }) == "end msg 1795430495014374\n");
   CHECK(logged([&](ActivityLog& l) { l.exiting(); }) == "status: exiting\n");
   CHECK(logged([&](ActivityLog& l) { l.warning("x\ny"); }) == "warning: x?y\n");
@@ -84,61 +72,6 @@ TEST_CASE("nothing from outside makes a second log line, and no line is longer t
   CHECK(std::count(text.begin(), text.end(), '\n') == 1);
   CHECK(text.size() <= 4096);
   CHECK(activity_text("日本%\x7f\x01") == "日本___");
-}
-
-TEST_CASE("the bounce is QSBMF", "[bounce]") {
-  CHECK(bounce_text(facts()) ==
-        "Date: 1 Jan 1970 00:00:00 -0000\n"
-        "From: MAILER-DAEMON@me.example\n"
-        "To: joe@there.example\n"
-        "Subject: failure notice\n"
-        "Message-ID: <77.bounce.0123456789abc@me.example>\n"
-        "\n"
-        "Hi. This is the qmail-send program at me.example.\n"
-        "I'm afraid I wasn't able to deliver your message to the following addresses.\n"
-        "This is a permanent error; I've given up. Sorry it didn't work out.\n"
-        "The message is known as 0123456789abc in our log.\n"
-        "\n"
-        "<a@b.example>:\n"
-        "550 no\n"
-        "\n"
-        "--- Below this line is a copy of the message.\n"
-        "\n"
-        "Return-Path: <joe@there.example>\n");
-}
-
-TEST_CASE("a double bounce says that the bounce bounced", "[bounce]") {
-  BounceFacts f = facts();
-  f.sender = "";
-  f.to = "postmaster@me.example";
-  CHECK(is_double_bounce(f));
-  const std::string text = bounce_text(f);
-  CHECK(text.find("\nTo: postmaster@me.example\n") != std::string::npos);
-  CHECK(text.find("but the bounce bounced!\n") != std::string::npos);
-  CHECK(text.ends_with("--- Below this line is the original bounce.\n\nReturn-Path: <>\n"));
-}
-
-TEST_CASE("a refused bounce tells the double-bounce address whose it was", "[bounce]") {
-  BounceFacts f = facts();
-  f.to = "postmaster@me.example";
-  f.refusal = "no such domain";
-  CHECK(is_double_bounce(f));
-  const std::string text = bounce_text(f);
-  CHECK(text.find("\n\n<joe@there.example>:\nno such domain\n\n<a@b.example>:\n") != std::string::npos);
-}
-
-TEST_CASE("a recipient's paragraph has no empty line and cannot be forged", "[bounce]") {
-  CHECK(bounce_paragraph({"a@b", "x"}) == "<a@b>:\nx\n\n");
-  CHECK(bounce_paragraph({"a@b", ""}) == "<a@b>:\n\n");
-  CHECK(bounce_paragraph({"a@b", "one\n\ntwo\n"}) == "<a@b>:\none\n/two\n\n");
-  CHECK(bounce_paragraph({"a@b", "one\n\n\n"}) == "<a@b>:\none\n\n");
-  CHECK(bounce_paragraph({"a\n\n<x@y", "no\n"}) == "<a__<x@y>:\nno\n\n");
-  CHECK(bounce_text([] {
-          BounceFacts f = facts();
-          f.to = "a b\nX-Evil: 1@c.example";
-          return f;
-        }())
-            .find("\nX-Evil") == std::string::npos);
 }
 
 TEST_CASE("qmail-clean's commands and answers come back", "[clean_protocol]") {

@@ -26,7 +26,9 @@ MessageKey key_of(char fill) {
 const std::vector<StateRecord> some = {{StateType::done, 0, ""},
                                        {StateType::failed, 70000, "no such mailbox\n550 really\n"},
                                        {StateType::refused, 0, "not wanted"},
-                                       {StateType::bounced, 0, "1"}};
+                                       {StateType::bounced, 0, "1"},
+                                       {StateType::delayed, 0, ""},
+                                       {StateType::notified, 0, ""}};
 
 std::string bytes_of(const std::vector<StateRecord>& records, char key = 'k') {
   std::string bytes = encode_state_head(key_of(key));

@@ -1,6 +1,6 @@
-// Puts failure notices into the queue without the event loop ever waiting for the gate: a forked child
-// injects one notice (lib/net/submit.h, so $QMAILQUEUE is honoured) and reports over a pipe. The child dies
-// with qmail-send; what it had not committed then does not exist.
+// Puts notices into the queue without the event loop ever waiting for the gate: a forked child
+// makes and injects one notice (lib/net/submit.h, so $QMAILQUEUE is honoured) and reports over a pipe. The
+// child dies with qmail-send; what it had not committed then does not exist.
 #pragma once
 
 #include <sys/types.h>
@@ -10,42 +10,35 @@
 
 #include "lib/base/fd.h"
 #include "lib/store/queuefile.h"
-#include "qmail-send/bounce.h"
+#include "qmail-send/notice_job.h"
 
 namespace hato {
 
-constexpr std::size_t bounce_children = 5;  // notices being injected at once
+constexpr std::size_t notice_children = 5;  // notices being injected at once
 
-struct BounceJob {
-  QueueId id;             // the failed message
-  BounceFacts facts;      // text
-  std::string sender;     // envelope: "" or "#@[]"
-  std::string recipient;  // envelope
-  int message = -1;       // the failed message, positioned at its start; borrowed for the fork
-};
-
-struct BounceOutcome {
+struct NoticeOutcome {
   QueueId id;
   int code = 0;          // qmail-queue's exit code; 0: accepted
   std::uint32_t qp = 0;  // pid of the worker that queued it
   std::string text;      // D or Z and a sentence; "" when accepted
-  bool accepted() const { return code == 0; }
-  bool refused() const { return !accepted() && text.starts_with('D'); }
+  bool loops = false;    // nothing was sent: a double bounce of ours has come back (double_bounce_field)
+  bool accepted() const { return code == 0 && !loops; }
+  bool refused() const { return code != 0 && text.starts_with('D'); }
 };
 
-class BounceSender {
+class NoticeSender {
  public:
-  bool full() const { return children_.size() >= bounce_children; }
+  bool full() const { return children_.size() >= notice_children; }
   bool idle() const { return children_.empty(); }
   // Throws SystemError when there can be no child. Whoever catches SIGCHLD reaps it.
-  void start(const BounceJob& job);
+  void start(const NoticeJob& job);
   // qmail-send is to exit: ends those that have not asked for their commit yet (they may be waiting for a
   // gate that is gone); the others are to be waited for.
   void hurry();
   // Descriptors to wait on for reading.
   std::vector<int> fds() const;
   // To be called when one of fds() is readable: what has ended.
-  std::vector<BounceOutcome> collect();
+  std::vector<NoticeOutcome> collect();
 
  private:
   struct Child {

@@ -1,4 +1,4 @@
-#include "qmail-send/bounce.h"
+#include "lib/mail/qsbmf.h"
 
 #include "lib/mail/address.h"
 #include "lib/mail/date.h"
@@ -28,17 +28,17 @@ std::string header_address(std::string_view raw) {
   return in_one_line(quote_address(raw));
 }
 
-std::string_view introduction(const BounceFacts& facts) {
-  if (!facts.refusal.empty()) return refused_introduction;
-  return facts.sender.empty() ? double_introduction : single_introduction;
+std::string_view introduction(NoticeKind kind) {
+  if (kind == NoticeKind::refused) return refused_introduction;
+  return kind == NoticeKind::double_bounce ? double_introduction : single_introduction;
 }
 
 }  // namespace
 
-std::string bounce_paragraph(const BouncedRecipient& recipient) {
-  std::string_view report = recipient.report;
+std::string qsbmf_paragraph(const std::string& address, const std::string& why) {
+  std::string_view report = why;
   while (report.ends_with('\n')) report.remove_suffix(1);
-  std::string text = "<" + in_one_line(recipient.address) + ">:\n";
+  std::string text = "<" + in_one_line(address) + ">:\n";
   if (!report.empty()) text += std::string(report) + "\n";
   // An empty line would end the paragraph: the second of two newlines becomes a slash, seen from the end.
   for (std::size_t i = text.size() - 2; i > 0; --i)
@@ -46,20 +46,27 @@ std::string bounce_paragraph(const BouncedRecipient& recipient) {
   return text + "\n";
 }
 
-std::string bounce_text(const BounceFacts& facts) {
+std::string qsbmf_text(const NoticeFacts& facts, bool header_only) {
   std::string text = "Date: " + qmail_date(facts.date) + "\n";
   text += "From: " + header_address(facts.from) + "\n";
   text += "To: " + header_address(facts.to) + "\n";
   text += "Subject: failure notice\n";
   text += "Message-ID: <" + facts.id + ".bounce." + facts.trace + "@" + in_one_line(facts.host) + ">\n";
+  text += "Auto-Submitted: auto-replied\n";
+  if (facts.kind != NoticeKind::failure)
+    text += std::string(double_bounce_field) + ": " + in_one_line(facts.host) + "\n";
   text += "\n";
   text += "Hi. This is the qmail-send program at " + in_one_line(facts.host) + ".\n";
-  text += introduction(facts);
+  text += introduction(facts.kind);
   text += "The message is known as " + facts.trace + " in our log.\n\n";
-  if (!facts.refusal.empty()) text += bounce_paragraph({facts.sender, facts.refusal});
-  for (const BouncedRecipient& recipient : facts.recipients) text += bounce_paragraph(recipient);
-  text += facts.sender.empty() ? "--- Below this line is the original bounce.\n\n"
-                               : "--- Below this line is a copy of the message.\n\n";
+  if (facts.kind == NoticeKind::refused) text += qsbmf_paragraph(facts.sender, facts.refusal);
+  for (const NoticeRecipient& recipient : facts.recipients)
+    text += qsbmf_paragraph(recipient.address, recipient.report);
+  text += "--- Below this line is ";
+  if (facts.sender.empty())
+    text += header_only ? "the header of the original bounce.\n\n" : "the original bounce.\n\n";
+  else
+    text += header_only ? "the header of the message.\n\n" : "a copy of the message.\n\n";
   text += "Return-Path: <" + header_address(facts.sender) + ">\n";
   return text;
 }
