@@ -76,6 +76,12 @@ $(BUILD)/gen/%_first.h.gch: $(BUILD)/gen/%_first.h
 	$(CXX) $(CXXFLAGS) -x c++-header -o $@ $<
 $(BUILD)/tests/unit/%.o $(BUILD)/tests/program/%.o: FIRST := $(if $(PRECOMPILE),catch_first)
 
+# What qmail-remote does a few times for each message is compiled for size: it is started often, and TLS is large.
+SMALL := $(filter-out remote/outgoing_message.cc,$(wildcard remote/*.cc)) $(addprefix lib/,$(addsuffix .cc,mail/dsn \
+  mail/seven_bit net/certificate net/certificate_chain net/dns net/dns_message net/server_identity net/smtproutes net/tcp \
+  net/tls_client net/tls_words net/trust_store))
+$(SMALL:%.cc=$(BUILD)/%.o): private CXXFLAGS += -Os
+
 $(BUILD)/%.o: %.cc | $(BUILD)/gen/dirs $(if $(PRECOMPILE),$(BUILD)/gen/std_first.h.gch)
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) $(FIRST:%=-include $(BUILD)/gen/%.h -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict) -MMD -MP -c -o $@ $<

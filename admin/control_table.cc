@@ -56,6 +56,7 @@ const std::vector<ControlFile>& control_files() {
        "Messages, seconds and idle seconds of one SMTP connection out: ", "."},
       {"showorigin", list, "Messages of programs do not show where they come from.",
        "Messages of programs show the ", "."},
+      {"smtpauth", withheld, "No logins at relays.", "Logins at relays: not shown.", ""},
       {"smtpgreeting", line_or_me, "smtpgreeting", "SMTP greeting: 220 ", "."},
       {"smtplimits", list, "recipients 1000, commandline 2000, errors 20, commands 10000, hops 100, helo 1.",
        "SMTP limit: ", "."},
@@ -69,6 +70,9 @@ const std::vector<ControlFile>& control_files() {
       {"timeoutqueue", number, "86400", "A message must be handed in within ", " seconds."},
       {"timeoutremote", number, "1200", "SMTP client data timeout is ", " seconds."},
       {"timeoutsmtpd", number, "1200", "SMTP server data timeout is ", " seconds."},
+      {"tlsca", withheld, "Certificates are checked against the system's authorities.",
+       "Certificates are checked against the authorities in this file.", ""},
+      {"tlshosts", list, "TLS where it is offered, clear text otherwise.", "TLS: ", ""},
       {"virtualdomains", list, "No virtual domains.", "Virtual domain: ", ""},
   };
   return files;

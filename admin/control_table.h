@@ -11,14 +11,15 @@ enum class ControlShape {
   line,        // first line
   line_or_me,  // first line; without the file, control/me
   list,        // lines, comments left out
+  withheld,    // whether it is there, never what is in it
 };
 
 struct ControlFile {
   const char* name;
   ControlShape shape;
-  const char* fallback;  // number and line: the value without the file (line_or_me: without me, too); list:
-                         // a sentence
-  const char* before;    // what is printed in front of a value, or of each line
+  const char* fallback;  // number and line: the value without the file (line_or_me: without me, too); list
+                         // and withheld: a sentence
+  const char* before;    // what is printed in front of a value, or of each line; withheld: when it is there
   const char* after;     // and behind it
 };
 

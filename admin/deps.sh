@@ -16,7 +16,7 @@ build)
   unpacked=
   ;;
 check)
-  packages='catch2 mandoc clang libclang-rt-dev python3 swaks curl msmtp php-cli mutt s-nail git-email libmailtools-perl strace valgrind libbsd0 libdb5.3 libevent-2.1-7 libicu72 libnsl2 libsasl2-2 libssl3'
+  packages='catch2 mandoc clang libclang-rt-dev openssl python3 swaks curl msmtp php-cli mutt s-nail git-email libmailtools-perl strace valgrind libbsd0 libdb5.3 libevent-2.1-7 libicu72 libnsl2 libsasl2-2 libssl3'
   unpacked='postfix fetchmail bsd-mailx liblockfile1 ucspi-tcp-ipv6 nsd libprotobuf-c1 libfstrm0'
   ;;
 *) echo "usage: deps.sh build|check" >&2; exit 100 ;;

@@ -1,6 +1,7 @@
 // qmail-showctl: says what the suite was built with and what its control files say. man qmail-showctl.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -61,6 +62,11 @@ void show_file(Writer& out, const std::string& name, Show show) {
   }
 }
 
+std::string show_presence(const Control& control, const ControlFile& file) {
+  if (access(control.path(file.name).c_str(), F_OK) == 0) return std::string(file.before) + "\n";
+  return std::string("(Default.) ") + file.fallback + "\n";
+}
+
 void show(Writer& out, const Control& control, const ControlFile& file) {
   show_file(out, file.name, [&] {
     switch (file.shape) {
@@ -69,6 +75,8 @@ void show(Writer& out, const Control& control, const ControlFile& file) {
       case ControlShape::line:
       case ControlShape::line_or_me:
         return show_line(control, file);
+      case ControlShape::withheld:
+        return show_presence(control, file);
       case ControlShape::list:
         break;
     }

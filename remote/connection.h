@@ -1,18 +1,22 @@
 // One connection to an SMTP server: buffered writing, reading of replies, a limit of time for each.
 //
-// All bytes go through transport_read and transport_write, and only there does it show that they are clear
-// text: TLS goes under these two.
+// All bytes go through transport_read and transport_write, and only there does it show whether they are clear
+// text or TLS.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
+#include "lib/base/secret.h"
 #include "lib/net/smtp_reply.h"
 #include "lib/net/tcp.h"
+#include "lib/net/tls_client.h"
 
 namespace hato {
 
@@ -37,9 +41,21 @@ class Connection {
 
   const Endpoint& peer() const { return peer_; }
 
+  ~Connection();
+
+  // Speaks TLS from here on. Throws TlsError, TimeoutError or SystemError when it does not come to that, and
+  // then the connection is of no use; so it is when anything in clear text stands behind the last reply,
+  // which would otherwise become part of what TLS protects (STARTTLS, RFC 3207 section 6).
+  void start_tls(const TlsClientSettings& settings, Deadline deadline);
+  // Null: clear text.
+  const TlsClient* tls() const { return tls_.get(); }
+
   void put(std::string_view text) { out_.append(text); }
   // What put() fills; for pieces of a message that are made in place.
   std::string& out() { return out_; }
+  // A line of `start` and a secret; wipe_sent() after it was sent leaves nothing of it here.
+  void put_secret(std::string_view start, std::string_view secret);
+  void wipe_sent() { wipe(out_); }
   // Sends what was put. Throws ConnectionLost.
   void flush();
   // Flushes, then reads one whole reply. Throws ConnectionLost.
@@ -50,7 +66,10 @@ class Connection {
   // A reply that is there or comes within the time, when the sending side is broken already: servers that
   // refuse a message in the middle say why before they close. nullopt when there is none.
   std::optional<SmtpReply> last_words(std::int64_t seconds);
-  void close() { fd_.reset(); }
+  void close() {
+    tls_.reset();
+    fd_.reset();
+  }
   bool open() const { return static_cast<bool>(fd_); }
 
  private:
@@ -59,6 +78,7 @@ class Connection {
   SmtpReply receive(Deadline deadline);
 
   Fd fd_;
+  std::unique_ptr<TlsClient> tls_;
   Endpoint peer_;
   std::int64_t timeout_seconds_;
   std::string out_;

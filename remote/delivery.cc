@@ -10,13 +10,13 @@
 #include "lib/mail/domain.h"
 #include "lib/mail/dsn.h"
 #include "lib/net/tcp.h"
+#include "remote/opening.h"
 #include "remote/qmtp_delivery.h"
 
 namespace hato {
 
 namespace {
 
-constexpr unsigned ready = 220;
 constexpr unsigned closing = 421;
 
 bool is_ascii(std::string_view text) {
@@ -110,6 +110,7 @@ bool Delivery::try_all(Exchangers& exchangers, Report& report) {
   }
   for (std::size_t tried = 0; target && tried < max_addresses_tried; target = exchangers.next())
     if (try_targets(exchangers, *target, tried, report)) return true;
+  report.about_connection({});
   if (!last_failure_.empty()) {
     report.message('Z', last_failure_);
     return false;
@@ -183,6 +184,11 @@ bool Delivery::try_connection(Fd fd, const Target& target, Exchangers& exchanger
   const IpAddress& address = target.address;
   const std::string helo = helo_host(fd.get());
   if (settings_.route && settings_.route->qmtp) {
+    if (settings_.tls.level >= TlsLevel::encrypt) {
+      last_failure_ = "Connected to " + address.text() +
+                      " but QMTP has no TLS, without which this mail must not go. (#4.7.4)\n";
+      return false;
+    }
     Connection connection(std::move(fd), {address, port()}, settings_.timeout_remote);
     const QmtpMessage message{envelope_.sender, envelope_.recipients, message_.fd()};
     tcpto_.answered(address, port());
@@ -191,10 +197,15 @@ bool Delivery::try_connection(Fd fd, const Target& target, Exchangers& exchanger
     if (complete) host_ = HostSays::answered;
     return complete;
   }
-  const bool complete = try_session(
-      std::make_unique<Session>(std::move(fd), Endpoint{address, port()}, settings_.timeout_remote, helo),
-      true, report);
-  if (!complete && chunks_unknown_) exchangers.give_back(target);  // the same once more, with DATA
+  auto session =
+      std::make_unique<Session>(std::move(fd), Endpoint{address, port()}, settings_.timeout_remote, helo);
+  session->host = target.host;
+  if (clear_address_ == address) session->clear_because = clear_because_;
+  const bool complete = try_session(std::move(session), true, report);
+  // The same once more, with DATA or in clear text.
+  if (!complete && (chunks_unknown_ || clear_wanted_)) exchangers.give_back(target);
+  if (clear_wanted_) clear_address_ = address;
+  clear_wanted_ = false;
   chunks_unknown_ = false;
   if (host_failed_) {
     in_trouble_ = true;
@@ -213,7 +224,7 @@ bool Delivery::try_session(std::unique_ptr<Session> session, bool first, Report&
   try {
     const bool complete = converse(*session, first, transaction, report);
     if (complete) host_ = host_failed_ ? HostSays::trouble : HostSays::answered;
-    if (complete && keep_ && session->client.reusable())
+    if (complete && keep_ && !gives_up_ && session->client.reusable())
       stays_open_ = std::move(session);
     else
       session->client.quit();
@@ -231,7 +242,7 @@ bool Delivery::try_session(std::unique_ptr<Session> session, bool first, Report&
       return true;
     }
     if (!transaction.content_begun) {
-      last_failure_ = text;
+      last_failure_ = text + session->tls;
       return false;
     }
     // A connection that only ends may be this message's fault.
@@ -249,24 +260,37 @@ bool Delivery::refused(const SmtpTransaction& transaction) const {
   return transaction.recipients.size() == envelope_.recipients.size() && !transaction.any_accepted();
 }
 
-// Greeting and hello; false: this host does not want us.
+// TLS, greeting, hello, login; false: this host does not want us, or is not good enough.
 bool Delivery::greet(Session& session) {
-  counts_against_host();  // until it has greeted as it should
-  if (const SmtpReply greeting = session.client.greeting(); greeting.code != ready) {
-    last_failure_ = "Connected to " + session.ip + " but greeting failed.\n" + remote_host_said(greeting);
+  Opening opening;
+  try {
+    open_session(session.connection, session.client, settings_, login_, session.host, session.clear_because,
+                 opening);
+  } catch (const ConnectionLost&) {
+    session.tls = opening.tls;
+    if (!opening.greeted) counts_against_host();
+    throw;
+  }
+  session.tls = opening.tls;
+  const bool tls_failed = opening.outcome == Opening::Outcome::again_in_clear;
+  if (opening.goodbye || (!opening.greeted && !tls_failed)) counts_against_host();
+  if (opening.outcome == Opening::Outcome::ready) return true;
+  if (tls_failed) {
+    clear_wanted_ = true;
+    clear_because_ = opening.failure;
     return false;
   }
-  host_failed_ = false;
-  if (const SmtpReply hello = session.client.hello(); !hello.positive()) {
-    if (hello.code == closing) counts_against_host();
-    last_failure_ = "Connected to " + session.ip + " but my name was rejected.\n" + remote_host_said(hello);
-    return false;
-  }
-  return true;
+  last_failure_ = opening.failure + opening.tls;
+  gives_up_ = opening.outcome == Opening::Outcome::give_up;
+  return false;
 }
 
 bool Delivery::converse(Session& session, bool first, SmtpTransaction& transaction, Report& report) {
-  if (first && !greet(session)) return false;
+  if (first && !greet(session)) {
+    if (gives_up_) report.message('Z', last_failure_);
+    return gives_up_;
+  }
+  report.about_connection(session.tls);
   SmtpClient& client = session.client;
   const std::string& ip = session.ip;
   if (!chunking_) client.avoid_chunking();
@@ -352,10 +376,9 @@ void Delivery::report_transaction(const SmtpTransaction& transaction, const Smtp
   if (!transaction.message.positive())
     return report.message(letter(transaction.message),
                           ip + " failed after I sent the message.\n" + remote_host_said(transaction.message));
-  std::string text = ip + " accepted message.\n" + remote_host_said(transaction.message);
+  const std::string text = ip + " accepted message.\n" + remote_host_said(transaction.message);
   const bool asked = !envelope_.dsn.empty() || !envelope_.recipient_dsn.empty();
-  if (asked && offered.dsn) text += dsn_passed_on;
-  report.message('K', text);
+  report.message('K', text, asked && offered.dsn ? dsn_passed_on : std::string_view());
 }
 
 }  // namespace hato

@@ -1,9 +1,10 @@
 // One delivery: tries a host's addresses until one of them has answered for the message, and reports.
 //
 // The next address is tried after one that cannot be reached, closes, times out, greets with anything but
-// 220, does not like our hello, or says 421 or goes away before the message was begun. Any other answer is an
-// answer for the message (RFC 5321 sections 3.8 and 5.1). Once content has gone out no other address is
-// tried. A host's IPv6 and IPv4 address race, IPv6 with head_start.
+// 220, does not like our hello, has no TLS that is good enough, or says 421 or goes away before the message
+// was begun. Any other answer is an answer for the message (RFC 5321 sections 3.8 and 5.1). Once content has
+// gone out no other address is tried. A host's IPv6 and IPv4 address race, IPv6 with head_start. Where clear
+// text will do, an address whose TLS handshake fails is tried once more without TLS.
 //
 // A connection that is kept from an earlier message is used first. When it turns out to be gone, or the
 // server does not like MAIL on it, before content was begun, nothing has happened and the message goes
@@ -23,6 +24,7 @@
 
 #include "lib/base/agent.h"
 #include "lib/base/fd.h"
+#include "lib/base/ip.h"
 #include "lib/store/tcpto.h"
 #include "remote/exchangers.h"
 #include "remote/outgoing_message.h"
@@ -51,11 +53,12 @@ std::optional<std::string> unsendable_address(const RemoteEnvelope& envelope);
 
 class Delivery {
  public:
-  // keep: the connection may stay open for another message.
-  Delivery(const RemoteSettings& settings, const SourceAddresses& sources, Tcpto& tcpto,
-           OutgoingMessage& message, const RemoteEnvelope& envelope, bool keep)
+  // login: null: none. keep: the connection may stay open for another message.
+  Delivery(const RemoteSettings& settings, const SourceAddresses& sources, const SmtpLogin* login,
+           Tcpto& tcpto, OutgoingMessage& message, const RemoteEnvelope& envelope, bool keep)
       : settings_(settings),
         sources_(sources),
+        login_(login),
         tcpto_(tcpto),
         message_(message),
         envelope_(envelope),
@@ -89,13 +92,18 @@ class Delivery {
 
   const RemoteSettings& settings_;
   const SourceAddresses& sources_;
+  const SmtpLogin* const login_;
   Tcpto& tcpto_;
   OutgoingMessage& message_;
   const RemoteEnvelope& envelope_;
   const bool keep_;
   std::unique_ptr<Session> stays_open_;
   HostSays host_ = HostSays::nothing;
-  bool in_trouble_ = false;      // some address failed as a whole
+  bool in_trouble_ = false;                 // some address failed as a whole
+  std::optional<IpAddress> clear_address_;  // to which clear text is spoken, because TLS failed:
+  std::string clear_because_;
+  bool clear_wanted_ = false;    // that was just found out
+  bool gives_up_ = false;        // no other address is to be tried, though nothing was sent
   bool chunking_ = true;         // false: a server offered CHUNKING and did not know BDAT
   bool chunks_unknown_ = false;  // that was just found out, and the message can go once more
   bool host_failed_ = false;     // the address that we are connected to, as a whole

@@ -72,16 +72,18 @@ void report_trouble(Report& report, const char* sentence, const Error& e) {
 // either is equal for all of them: qmail-rspawn sees to that (lib/net/next_hop.h).
 class Sender {
  public:
-  Sender(const RemoteSettings& settings, const SourceAddresses& sources)
+  // login: null: none.
+  Sender(const RemoteSettings& settings, const SourceAddresses& sources, const SmtpLogin* login)
       : settings_(settings),
         sources_(sources),
+        login_(login),
         routed_(settings.route.has_value()),
         own_(routed_ ? OwnAddresses() : OwnAddresses::of_this_host()),
         tcpto_(conf::home),
         resolver_(settings.resolver) {}
 
   HostSays send(const Task& task, OutgoingMessage& message, bool keep, Report& report) {
-    Delivery delivery(settings_, sources_, tcpto_, message, task.envelope, keep);
+    Delivery delivery(settings_, sources_, login_, tcpto_, message, task.envelope, keep);
     delivery.run(
         session_, [&] { return exchangers(task.host); }, report);
     return delivery.host();
@@ -100,6 +102,7 @@ class Sender {
 
   const RemoteSettings& settings_;
   const SourceAddresses& sources_;
+  const SmtpLogin* const login_;
   const bool routed_;
   const OwnAddresses own_;
   Tcpto tcpto_;
@@ -143,13 +146,16 @@ void run(const Task& task, std::optional<AgentSeat>& seat, Report& report) {
   drop_root_to(conf::user_qmailr);
   std::optional<RemoteSettings> settings;
   SourceAddresses sources;
+  std::optional<SmtpLogin> login;
   try {
-    settings = RemoteSettings::read(Control(), task.host);
+    const Control control;
+    settings = RemoteSettings::read(control, task.host);
     sources = settings->sources_for(task.envelope.sender);
+    login = settings->login_for(control, task.envelope.sender);
   } catch (const Error& e) {
     return report_trouble(report, "Unable to read control files. (#4.3.0)", e);
   }
-  Sender sender(*settings, sources);
+  Sender sender(*settings, sources, login ? &*login : nullptr);
   // QMTP wants the size in front; what comes by a pipe is copied first.
   const Fd copy = settings->route && settings->route->qmtp ? seekable_copy(message_fd) : Fd();
   std::optional<OutgoingMessage> message(std::in_place, copy ? copy.get() : message_fd);

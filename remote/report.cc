@@ -15,8 +15,8 @@ void Report::recipient(char letter, std::string_view text) {
   add(letter, text);
 }
 
-void Report::message(char letter, std::string_view text) {
-  add(letter, text);
+void Report::message(char letter, std::string_view text, std::string_view end) {
+  add(letter, std::string(text) + about_connection_ + std::string(end));
 }
 
 void Report::write_to(int fd) const {

@@ -15,7 +15,10 @@ namespace hato {
 class Report {
  public:
   void recipient(char letter, std::string_view text);  // r, h or s
-  void message(char letter, std::string_view text);    // K, Z or D; the last one
+  // K, Z or D; the last one. end: what comes last of all, behind the line about the connection.
+  void message(char letter, std::string_view text, std::string_view end = {});
+  // A line about the connection ("TLS: …\n"), put behind every message report from here on; empty: none.
+  void about_connection(std::string line) { about_connection_ = std::move(line); }
   // Writes everything with one call; a reader that is gone is nobody to tell.
   void write_to(int fd) const;
   const std::string& bytes() const { return bytes_; }
@@ -23,6 +26,7 @@ class Report {
  private:
   void add(char letter, std::string_view text);
   std::string bytes_;
+  std::string about_connection_;
 };
 
 // "Remote host said: 550-…\n550 …\n", all lines; empty for a reply that never came.

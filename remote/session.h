@@ -19,6 +19,9 @@ struct Session {
   Connection connection;
   SmtpClient client;
   const std::string ip;
+  std::string host;           // the name under which the address was found
+  std::string clear_because;  // not empty: no TLS, because it failed on a connection before this one
+  std::string tls;            // for reports (remote/opening.h)
 };
 
 }  // namespace hato

@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/mail/domain.h"
+#include "lib/mail/domain_line.h"
 #include "lib/mail/utf8.h"
 #include "remote/report.h"
 
@@ -38,6 +39,35 @@ std::vector<HeloHost> read_helo_hosts(const Control& control) {
   return hosts;
 }
 
+// A line of control/tlshosts: words about TLS, and about nothing else.
+TlsWords tls_host_words(const Control& control, std::string_view host) {
+  const auto lines = control.lines("tlshosts");
+  if (!lines) return {};
+  const std::optional<std::string_view> line = find_domain_line(*lines, host);
+  if (!line) return {};
+  TlsWords words = parse_tls_words(split_words(*line));
+  if (words.problem.empty() && (words.on_connect || words.auth))
+    words.problem = "\"tls\" and \"auth\" are words for control/smtproutes";
+  if (!words.problem.empty())
+    throw TempError("control/tlshosts, the line for " + std::string(host) + ": " + words.problem);
+  return words;
+}
+
+TlsSettings tls_settings(const Control& control, std::string_view host,
+                         const std::optional<SmtpRoute>& route) {
+  TlsSettings tls;
+  const TlsWords of_route = route ? route->tls : TlsWords();
+  const TlsWords words = of_route.level ? of_route : tls_host_words(control, host);
+  tls.level = words.level.value_or(TlsLevel::may);
+  tls.names = words.names;
+  tls.on_connect = of_route.on_connect;
+  const bool no_clear_text = of_route.on_connect || (of_route.auth && !of_route.auth_in_clear);
+  if (no_clear_text && tls.level < TlsLevel::encrypt) tls.level = TlsLevel::encrypt;
+  tls.domain = route && !route->relay.empty() ? route->relay : std::string(host);
+  if (tls.level != TlsLevel::none) tls.trust = TrustStore({control.path("tlsca"), TrustStore::system_bundle});
+  return tls;
+}
+
 }  // namespace
 
 RemoteSettings RemoteSettings::read(const Control& control, std::string_view host) {
@@ -52,6 +82,7 @@ RemoteSettings RemoteSettings::read(const Control& control, std::string_view hos
   if (const auto lines = control.lines("smtproutes")) settings.route = find_smtp_route(*lines, host);
   if (settings.route && !settings.route->problem.empty())
     throw TempError("control/smtproutes, the line for " + std::string(host) + ": " + settings.route->problem);
+  settings.tls = tls_settings(control, host, settings.route);
   const bool needs_dns =
       !settings.route || settings.route->relay.empty() || !IpAddress::parse(settings.route->relay);
   if (needs_dns) settings.resolver = ResolverConfig::configured(control);
@@ -64,6 +95,11 @@ SourceAddresses RemoteSettings::sources_for(std::string_view sender) const {
     throw TempError("control/bindroutes, the line for the sender " + printable(sender) + ": " +
                     sources.problem);
   return sources;
+}
+
+std::optional<SmtpLogin> RemoteSettings::login_for(const Control& control, std::string_view sender) const {
+  if (!route || !route->tls.auth) return std::nullopt;
+  return read_smtp_login(control.path("smtpauth"), *route->tls.auth, sender);
 }
 
 }  // namespace hato

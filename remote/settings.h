@@ -7,10 +7,22 @@
 
 #include "lib/net/dns.h"
 #include "lib/net/smtproutes.h"
+#include "lib/net/tls_words.h"
+#include "lib/net/trust_store.h"
 #include "lib/store/control.h"
 #include "remote/bindroutes.h"
+#include "remote/smtpauth.h"
 
 namespace hato {
+
+// What TLS a host gets.
+struct TlsSettings {
+  TlsLevel level = TlsLevel::may;
+  bool on_connect = false;
+  std::vector<std::string> names;  // of "verify="
+  std::string domain;              // what the host's name has to be, or to lie below, to prove anything
+  TrustStore trust;                // not opened where there is no TLS
+};
 
 struct RemoteSettings {
   std::string helo_host;                 // control/helohost, else me
@@ -20,11 +32,16 @@ struct RemoteSettings {
   std::optional<SmtpRoute> route;        // of this host
   std::vector<std::string> bind_routes;  // the lines of control/bindroutes
   ResolverConfig resolver;               // servers empty when this route needs no DNS
+  TlsSettings tls;                       // of this host: its route's words, then control/tlshosts
 
-  // Throws TempError: a file that cannot be read, no name to say hello with, a route that cannot be used.
+  // Throws TempError: a file that cannot be read, no name to say hello with, a route or words that cannot be
+  // used.
   static RemoteSettings read(const Control& control, std::string_view host);
   // Where mail of this envelope sender (raw) goes out from. Throws TempError for a line that cannot be used.
   SourceAddresses sources_for(std::string_view sender) const;
+  // With which login mail of this envelope sender goes to this route's relay; nullopt: with none. Reads
+  // control/smtpauth. Throws TempError when there is none where one is needed, or the file may not be used.
+  std::optional<SmtpLogin> login_for(const Control& control, std::string_view sender) const;
 };
 
 }  // namespace hato

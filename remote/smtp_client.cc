@@ -9,7 +9,8 @@ namespace hato {
 
 namespace {
 
-constexpr unsigned closing = 421;               // RFC 5321 section 3.8: the server is about to hang up
+constexpr unsigned closing = 421;  // RFC 5321 section 3.8: the server is about to hang up
+constexpr unsigned ready_for_tls = 220;
 constexpr std::int64_t last_words_seconds = 5;  // for a refusal that comes before we have sent everything
 
 std::string_view first_word(std::string_view line) {
@@ -46,6 +47,13 @@ SmtpExtensions SmtpExtensions::parse(const SmtpReply& ehlo) {
 
 bool SmtpTransaction::any_accepted() const {
   return std::any_of(recipients.begin(), recipients.end(), [](const SmtpReply& r) { return r.positive(); });
+}
+
+SmtpReply SmtpClient::starttls() {
+  connection_.put("STARTTLS\r\n");
+  SmtpReply reply = connection_.read_reply();
+  if (reply.code == ready_for_tls) extensions_ = SmtpExtensions();
+  return reply;
 }
 
 SmtpReply SmtpClient::hello() {

@@ -65,6 +65,8 @@ class SmtpClient {
 
   // Each returns the reply, whatever it is, and throws ConnectionLost.
   SmtpReply greeting() { return connection_.read_reply(); }
+  // The answer to STARTTLS (RFC 3207): 220, and TLS may begin. What was offered before counts no more then.
+  SmtpReply starttls();
   // EHLO; when the server does not know it (a 5xx reply), HELO. extensions() is what was offered.
   SmtpReply hello();
   const SmtpExtensions& extensions() const { return extensions_; }

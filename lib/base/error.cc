@@ -1,11 +1,21 @@
 #include "lib/base/error.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <new>
 
 #include "lib/base/log.h"
+
+// libstdc++ calls it when an exception escapes, to print the demangled name of its type. run_main catches all
+// of them, and the demangler is 50 kB of each program.
+namespace __gnu_cxx {
+void __verbose_terminate_handler();
+void __verbose_terminate_handler() {
+  abort();
+}
+}  // namespace __gnu_cxx
 
 namespace hato {
 

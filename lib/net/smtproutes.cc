@@ -31,16 +31,12 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 SmtpRoute parse_smtp_route(std::string_view text) {
   SmtpRoute route;
   const std::size_t end = std::min(text.find_first_of(blanks), text.size());
-  std::string_view rest = text.substr(end);
+  route.words = split_words(text.substr(end));
+  std::vector<std::string> words = route.words;
+  route.qmtp = std::erase(words, "qmtp") > 0;
+  route.tls = parse_tls_words(words);
+  if (route.tls.on_connect) route.port = smtps_port;
   text = text.substr(0, end);
-  for (;;) {
-    const std::size_t start = rest.find_first_not_of(blanks);
-    if (start == rest.npos) break;
-    rest.remove_prefix(start);
-    const std::string_view word = rest.substr(0, rest.find_first_of(blanks));
-    route.words.emplace_back(word);
-    rest.remove_prefix(word.size());
-  }
 
   const std::size_t bracket = text.starts_with('[') ? text.find(']') : text.npos;
   const std::size_t colon = text.find(':', bracket == text.npos ? 0 : bracket);
@@ -63,12 +59,11 @@ SmtpRoute parse_smtp_route(std::string_view text) {
   } else {
     route.problem = "\"" + std::string(relay) + "\" is not a host";
   }
-  for (const std::string& word : route.words) {
-    if (word == "qmtp")
-      route.qmtp = true;
-    else if (route.problem.empty())
-      route.problem = "I don't know the word \"" + word + "\"";
-  }
+  if (route.problem.empty()) route.problem = route.tls.problem;
+  if (route.problem.empty() && route.qmtp && !(route.tls == TlsWords()))
+    route.problem = "\"qmtp\" goes with no other word: QMTP has neither TLS nor logins";
+  if (route.problem.empty() && route.tls.auth && route.relay.empty())
+    route.problem = "\"auth\" needs a relay: a login is not for every mail exchanger";
   if (route.qmtp && colon == text.npos) route.port = qmtp_port;
   return route;
 }

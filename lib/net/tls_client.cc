@@ -84,7 +84,7 @@ constexpr Named errors[] = {
     {BR_ERR_BAD_LENGTH, "what it says is not TLS"},
     {BR_ERR_UNEXPECTED, "it sent what does not belong there"},
     {BR_ERR_BAD_PARAM, "it sent what makes no sense"},
-    {BR_ERR_UNSUPPORTED_VERSION, "it has no version of TLS that I know"},
+    {BR_ERR_UNSUPPORTED_VERSION, "what it says is not TLS, or of no version that I know"},
     {BR_ERR_BAD_CIPHER_SUITE, "it has no cipher that I know"},
     {BR_ERR_BAD_MAC, "a record was damaged on the way"},
     {BR_ERR_BAD_SIGNATURE, "its signature is wrong"},

@@ -18,6 +18,7 @@ constexpr std::size_t max_trust_file = 8U << 20;  // bytes; a larger one is not 
 
 class TrustStore {
  public:
+  TrustStore() = default;  // nobody is trusted
   // Opens the first of the files that exists; with none of them nothing can be verified. Throws SystemError
   // for one that is there and cannot be opened.
   explicit TrustStore(const std::vector<std::string>& paths);

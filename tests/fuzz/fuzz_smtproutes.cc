@@ -19,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     rest.remove_prefix(lf == rest.npos ? rest.size() : lf + 1);
   }
   if (const auto route = hato::find_smtp_route(lines, host); route && route->problem.empty()) {
-    if (route->port == 0 || !route->words.empty()) std::abort();
+    if (route->port == 0 || !route->tls.problem.empty()) std::abort();
+    if (route->tls.auth && route->relay.empty()) std::abort();
     if (route->relay.find_first_of(" \t[]") == 0) std::abort();
   }
 

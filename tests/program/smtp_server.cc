@@ -151,16 +151,27 @@ void SmtpServer::converse(int fd) {
     const std::lock_guard lock(mutex_);
     sessions_.back() = session;
   };
-  const auto say = [&](const std::string& reply) {
+  std::unique_ptr<TlsRelay> tls;
+  const auto start_tls = [&] {
+    tls = std::make_unique<TlsRelay>(fd, stop_read_.get(), script_.tls);
+    session.commands.push_back(tls->up() ? "(TLS " + tls->server_name() + ")" : "(TLS failed)");
+    publish();
+    if (!tls->up()) return false;
+    fd = tls->clear();
+    lines = Lines(fd, stop_read_.get());
+    return true;
+  };
+  const auto say = [&](const std::string& reply, const std::string& behind = "") {
     publish();
     if (reply.empty()) return false;
-    const std::string text = wire(reply);
+    const std::string text = wire(reply) + behind;
     return ::send(fd, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
   };
   if (script_.silent) {
     lines.next();
     return;
   }
+  if (script_.tls_on_connect && !start_tls()) return;
   if (!say(script_.greeting)) return;
   std::string chunks;
   while (const std::optional<std::string> line = lines.next()) {
@@ -175,7 +186,10 @@ void SmtpServer::converse(int fd) {
         reply = script_.message;
       }
     }
-    if (command.starts_with("EHLO")) reply = script_.ehlo;
+    if (command.starts_with("EHLO"))
+      reply = tls && !script_.ehlo_in_tls.empty() ? script_.ehlo_in_tls : script_.ehlo;
+    const bool starttls = command == "STARTTLS" && !script_.tls.chain.empty();
+    if (starttls) reply = "220 2.0.0 go ahead";
     if (command == "DATA") reply = "354 go ahead";
     if (command == "QUIT") reply = "221 bye";
     std::size_t longest = 0;
@@ -184,7 +198,8 @@ void SmtpServer::converse(int fd) {
     if (script_.most_messages > 0 && session.messages.size() >= script_.most_messages &&
         command.starts_with("MAIL"))
       reply = script_.too_many;
-    if (!say(reply)) return;
+    if (!say(reply, starttls ? script_.behind_starttls : "")) return;
+    if (starttls && reply.starts_with("220") && !start_tls()) return;
     if (reply.starts_with("421") || command == "QUIT") return;
     if (command != "DATA" || !reply.starts_with("354")) continue;
     std::string message;

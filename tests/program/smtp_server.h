@@ -10,6 +10,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/net/tcp.h"
+#include "tests/program/tls_relay.h"
 
 namespace hato::test {
 
@@ -25,10 +26,15 @@ struct SmtpScript {
   bool silent = false;              // accepts and never says a word
   bool reset = false;               // accepts and resets at once
   bool early_quit_in_data = false;  // says `message` after the first line of content and hangs up
+  TlsIdentity tls{};                // with a chain it knows STARTTLS (which `ehlo` has to offer)
+  bool tls_on_connect = false;      // TLS from the first byte
+  std::string ehlo_in_tls{};        // instead of `ehlo`, unless empty
+  std::string behind_starttls{};    // in clear text right behind the answer to STARTTLS
 };
 
 struct SmtpSession {
-  std::vector<std::string> commands;  // without line ends
+  // Without line ends; "(TLS name)" where TLS begins, "(TLS failed)".
+  std::vector<std::string> commands;
   std::vector<std::string> messages;  // as they came: CRLF, dots doubled, without the final dot
   bool bare_cr_or_lf = false;
   bool early_commands = false;  // something came before the reply to the command in front of it

@@ -13,9 +13,13 @@ TEST_CASE("smtproutes: what stands behind the domain", "[smtproutes]") {
     const char* text;
     const char* relay;
     unsigned port;
-    std::vector<std::string> words;
+    TlsWords words;
     bool usable;
   };
+  TlsWords auth, on_connect, encrypt;
+  auth.level = encrypt.level = TlsLevel::encrypt;
+  auth.auth = "x";
+  on_connect.on_connect = true;
   const Row rows[] = {
       {"firewall.af.mil", "firewall.af.mil", 25, {}, true},     // qmail-remote(8)
       {"firewall.af.mil:26", "firewall.af.mil", 26, {}, true},  // qmail-remote(8)
@@ -26,8 +30,13 @@ TEST_CASE("smtproutes: what stands behind the domain", "[smtproutes]") {
       {"[2001:db8::1]", "2001:db8::1", 25, {}, true},
       {"[2001:db8::1]:587", "2001:db8::1", 587, {}, true},
       {"[IPv6:2001:db8::1]:587", "2001:db8::1", 587, {}, true},
-      {"smart:587 starttls auth=x", "smart", 587, {"starttls", "auth=x"}, false},  // words: not yet
-      {"smart\t tls ", "smart", 25, {"tls"}, false},
+      {"smart:587 starttls auth=x", "smart", 587, auth, true},
+      {"smart:26\t starttls ", "smart", 26, encrypt, true},
+      {"smart\t tls ", "smart", 465, on_connect, true},  // its port
+      {"smart:25 tls", "smart", 25, on_connect, true},
+      {" starttls", "", 25, encrypt, true},
+      {"smart yes", "smart", 25, {}, false},
+      {" starttls auth=x", "", 25, {}, false},  // a login is not for everybody
       {"smart:", "smart", 25, {}, false},
       {"smart:0", "smart", 25, {}, false},
       {"smart:65536", "smart", 25, {}, false},
@@ -42,8 +51,8 @@ TEST_CASE("smtproutes: what stands behind the domain", "[smtproutes]") {
     CAPTURE(row.text);
     const SmtpRoute route = parse_smtp_route(row.text);
     CHECK(route.problem.empty() == row.usable);
-    CHECK(route.words == row.words);
     if (!row.usable) continue;
+    CHECK(route.tls == row.words);
     CHECK(route.relay == row.relay);
     CHECK(route.port == row.port);
   }
@@ -64,6 +73,7 @@ TEST_CASE("smtproutes: the word qmtp", "[smtproutes]") {
       {"relay:25 qmtp", 25, true, true},
       {"relay QMTP", 25, false, false},
       {"relay qmtpd", 25, false, false},
+      {"relay qmtp starttls", 209, true, false},  // QMTP has no TLS
       {"relay qmtp what", 209, true, false},
   };
   for (const Row& row : rows) {
