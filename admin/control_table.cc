@@ -41,6 +41,7 @@ const std::vector<ControlFile>& control_files() {
       {"localiphost", line_or_me, "localiphost", "Local IP address becomes ", "."},
       {"locals", list, "Messages for me are delivered locally.", "Messages for ", " are delivered locally."},
       {"me", line, "undefined! Uh-oh", "My name is ", "."},
+      {"mtasts", number, "0", "MTA-STS policies are asked for (0: no): ", "."},
       {"percenthack", list, "The percent hack is not allowed.", "The percent hack is allowed for user%host@",
        "."},
       {"plusdomain", line_or_me, "plusdomain", "Plus domain name is ", "."},

@@ -1,5 +1,6 @@
-// qmail-start [defaultdelivery [logger arg ...]]: starts the gate when nobody keeps it, the logger,
-// qmail-lspawn, qmail-rspawn and qmail-clean, each as its user, and becomes qmail-send.
+// qmail-start [defaultdelivery [logger arg ...]]: starts the gate when nobody keeps it, qmail-mtastsd where
+// control/mtasts asks for it, the logger, qmail-lspawn, qmail-rspawn and qmail-clean, each as its user, and
+// becomes qmail-send.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
+#include "lib/store/control.h"
 #include "qmail-send/gate_keeper.h"
 
 using namespace hato;
@@ -107,11 +109,13 @@ void start_partner(const Link& link, const Fd& log, const std::optional<User>& u
   });
 }
 
-// Returns the end that qmail-send has to hold.
-Fd start_gate_keeper(const Fd& log) {
+// A pipe; qmail-send holds the second end, and who has the first one ends when that is closed.
+Link make_lifeline() {
   FdPair pipe = make_pipe();
-  const Fd lifeline = aside(pipe.first.get());
-  Fd held = aside(pipe.second.get());
+  return {aside(pipe.second.get()), aside(pipe.first.get())};
+}
+
+void start_gate_keeper(const Fd& lifeline, const Fd& log) {
   fork_child("qmail-start", [&]() -> int {
     const Fd nothing = open_file("/dev/null", O_RDWR);
     put(nothing.get(), 0);
@@ -123,7 +127,6 @@ Fd start_gate_keeper(const Fd& log) {
     keep_gate(3);
     return 0;
   });
-  return held;
 }
 
 [[noreturn]] void become_send(const Fd& log, const Link& local, const Link& remote, const Link& clean,
@@ -153,12 +156,15 @@ int body(int argc, char** argv) {
 
   const std::vector<std::string> args(argv + std::min(argc, 2), argv + argc);
   const Fd log = start_logger(args);
-  const Fd lifeline = start_gate_keeper(log);
+  const Link lifeline = make_lifeline();
+  start_gate_keeper(lifeline.theirs, log);
+  if (Control().number("mtasts", 0) != 0)
+    start_partner(lifeline, log, std::nullopt, {program("qmail-mtastsd")});
   const Link local = make_link(), remote = make_link(), clean = make_link();
   start_partner(local, log, std::nullopt, {program("qmail-lspawn"), argc > 1 ? argv[1] : default_delivery});
   start_partner(remote, log, remote_user, {program("qmail-rspawn")});
   start_partner(clean, log, clean_user, {program("qmail-clean")});
-  become_send(log, local, remote, clean, lifeline);
+  become_send(log, local, remote, clean, lifeline.ours);
 }
 
 }  // namespace

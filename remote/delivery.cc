@@ -129,6 +129,12 @@ void Delivery::not_reached(const IpAddress& address, const std::string& why) {
 // May and should it be tried? Says why not.
 bool Delivery::usable(const Target& target) {
   const IpAddress& address = target.address;
+  if (const TlsSettings& tls = settings_.tls;
+      tls.sts.mode == StsMode::enforce && !tls.sts.allows(target.host)) {
+    last_failure_ = "The MTA-STS policy of " + printable(tls.domain) + " does not know the mail exchanger " +
+                    printable(target.host) + ", so this mail must not go to it. (#4.7.5)\n";
+    return false;
+  }
   if (!sources_.allows(address)) {
     not_reached(address, std::string("control/bindroutes has no ") + (address.is_v4() ? "IPv4" : "IPv6") +
                              " address for this sender");

@@ -37,6 +37,12 @@ class Opener {
   }
 
   void run() {
+    open();
+    tell_policy();
+  }
+
+ private:
+  void open() {
     if (tls().on_connect && !encrypt()) return;
     if (!greet() || !hello()) return;
     if (!tls().on_connect && wants_tls() && !starttls()) return;
@@ -44,7 +50,24 @@ class Opener {
     opening_.outcome = Outcome::ready;
   }
 
- private:
+  // What the domain's policy (RFC 8461) had to do with it.
+  void tell_policy() {
+    if (opening_.outcome == Outcome::again_in_clear) return;
+    if (tls().sts.mode == StsMode::enforce)
+      opening_.tls += "MTA-STS: the policy of " + printable(tls().domain) + " is enforced.\n";
+    if (tls().sts.mode != StsMode::testing || opening_.outcome != Outcome::ready) return;
+    std::string failure;
+    if (!tls().sts.allows(host_))
+      failure = printable(host_) + " is none of its mail exchangers";
+    else if (connection_.tls() == nullptr)
+      failure = "there is no TLS";
+    else if (!verdict_.verified)
+      failure = "the certificate is " + verdict_.text;
+    if (!failure.empty())
+      opening_.tls += "MTA-STS: the policy of " + printable(tls().domain) +
+                      " is only tested; enforced, this mail would not have gone: " + failure + ".\n";
+  }
+
   const TlsSettings& tls() const { return settings_.tls; }
   bool must_encrypt() const { return tls().level >= TlsLevel::encrypt; }
   bool wants_tls() const { return tls().level != TlsLevel::none && clear_because_.empty(); }
@@ -114,14 +137,15 @@ class Opener {
     const TlsClient& session = *connection_.tls();
     const std::vector<std::string> names = names_to_ask_for(tls().names, tls().domain, host_);
     // Without a policy the host's own name is what a reader of the log wants to know about.
+    // With an MTA-STS policy it is what counts: the policy has said that this host is the right one.
     const bool must_verify = tls().level == TlsLevel::verify;
-    const ServerVerdict verdict =
-        judge_server(session.chain(), tls().trust, must_verify ? names : names_to_ask_for({}, host_, host_),
-                     now_seconds());
+    const bool own_name = !must_verify || tls().sts.mode == StsMode::enforce;
+    verdict_ = judge_server(session.chain(), tls().trust,
+                            own_name ? names_to_ask_for({}, host_, host_) : names, now_seconds());
     opening_.tls =
-        "TLS: " + session.protocol() + " " + session.cipher() + ", certificate " + verdict.text + ".\n";
-    proved_ = verdict.verified && must_verify;
-    return proved_ || !must_verify || fail("its certificate will not do: " + verdict.text + ". (#4.7.5)\n");
+        "TLS: " + session.protocol() + " " + session.cipher() + ", certificate " + verdict_.text + ".\n";
+    proved_ = verdict_.verified && must_verify;
+    return proved_ || !must_verify || fail("its certificate will not do: " + verdict_.text + ". (#4.7.5)\n");
   }
 
   std::string server_name() const {
@@ -162,6 +186,7 @@ class Opener {
   const std::string& host_;
   const std::string connected_;
   const std::string& clear_because_;
+  ServerVerdict verdict_;
   bool proved_ = false;  // the server is who it should be
   Opening& opening_;
 };

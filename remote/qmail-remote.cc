@@ -24,6 +24,7 @@
 #include "lib/store/tcpto.h"
 #include "lib/store/unnamed_file.h"
 #include "remote/delivery.h"
+#include "remote/sts_question.h"
 
 namespace {
 
@@ -159,7 +160,10 @@ void run(const Task& task, std::optional<AgentSeat>& seat, Report& report) {
   // QMTP wants the size in front; what comes by a pipe is copied first.
   const Fd copy = settings->route && settings->route->qmtp ? seekable_copy(message_fd) : Fd();
   std::optional<OutgoingMessage> message(std::in_place, copy ? copy.get() : message_fd);
+  const StsQuestion policy =
+      settings->tls.ask_domain ? StsQuestion::connect(sts_socket_path()) : StsQuestion::nobody();
   seal(seal_profile::remote);
+  settings->tls.take_policy(policy.ask(canonical_domain(task.host)));
 
   const bool keep = seat && seat->more();
   const HostSays host = sender.send(task, *message, keep, report);

@@ -64,11 +64,19 @@ TlsSettings tls_settings(const Control& control, std::string_view host,
   const bool no_clear_text = of_route.on_connect || (of_route.auth && !of_route.auth_in_clear);
   if (no_clear_text && tls.level < TlsLevel::encrypt) tls.level = TlsLevel::encrypt;
   tls.domain = route && !route->relay.empty() ? route->relay : std::string(host);
+  const bool to_exchangers = !route || (route->relay.empty() && !route->qmtp);
+  tls.ask_domain =
+      to_exchangers && !words.level && !host.starts_with('[') && control.number("mtasts", 0) != 0;
   if (tls.level != TlsLevel::none) tls.trust = TrustStore({control.path("tlsca"), TrustStore::system_bundle});
   return tls;
 }
 
 }  // namespace
+
+void TlsSettings::take_policy(StsPolicy policy) {
+  sts = std::move(policy);
+  if (sts.mode == StsMode::enforce) level = TlsLevel::verify;
+}
 
 RemoteSettings RemoteSettings::read(const Control& control, std::string_view host) {
   RemoteSettings settings;

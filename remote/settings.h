@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lib/net/dns.h"
+#include "lib/net/mta_sts.h"
 #include "lib/net/smtproutes.h"
 #include "lib/net/tls_words.h"
 #include "lib/net/trust_store.h"
@@ -22,6 +23,11 @@ struct TlsSettings {
   std::vector<std::string> names;  // of "verify="
   std::string domain;              // what the host's name has to be, or to lie below, to prove anything
   TrustStore trust;                // not opened where there is no TLS
+  bool ask_domain = false;  // nobody here has said how much TLS it has to be, so the domain may: MTA-STS
+  StsPolicy sts;            // what it said; enforce goes with level verify
+
+  // Asked for: what the domain's policy demands counts from here on.
+  void take_policy(StsPolicy policy);
 };
 
 struct RemoteSettings {

@@ -28,6 +28,9 @@ extern const SealFilter smtpd;  // plain + AF_UNIX sockets, connect on fds of 3 
 // as smtpd + accept, fork, and new files by O_TMPFILE or O_EXCL only (qmail-queued)
 extern const SealFilter gate;
 extern const SealFilter remote;  // plain + AF_INET/AF_INET6 sockets and connect (qmail-remote)
+// as remote + fork, and seal() once more in the child (qmail-mtastsd's starter of fetches)
+extern const SealFilter starter;
+extern const SealFilter keeper;  // as pop3d + accept, fd passing (qmail-mtastsd's keeper of the cache)
 extern const SealFilter
     pop3d;  // plain + files (open, stat, rename, link, unlink, directories): with Landlock paths
 // plain + unlink, rename, new files and opening for fsync below its Landlock paths (qmail-clean)

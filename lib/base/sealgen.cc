@@ -167,6 +167,15 @@ struct Filter {
       allow("openat", SCMP_CMP(2, SCMP_CMP_EQ, flags));
   }
 
+  // Seals its children once more, each for its own: qmail-mtastsd.
+  void starter() {
+    allow({"clone", "clone3", "fork", "wait4", "waitid", "landlock_create_ruleset", "landlock_add_rule",
+           "landlock_restrict_self"});
+    for (const unsigned long command :
+         {PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_SECCOMP})
+      allow("prctl", SCMP_CMP(0, SCMP_CMP_EQ, command));
+  }
+
   void print(const char* name) {
     // The exporter writes to a descriptor; a memory file takes it.
     const int fd = memfd_create("filter", 0);
@@ -211,6 +220,20 @@ int main() {
     f.basics();
     f.internet_client();
     f.print("remote");
+  }
+  {
+    Filter f;
+    f.basics();
+    f.internet_client();
+    f.starter();
+    f.print("starter");
+  }
+  {
+    Filter f;
+    f.basics();
+    f.allow(files);
+    f.allow({"accept4", "sendmsg"});
+    f.print("keeper");
   }
   {
     Filter f;

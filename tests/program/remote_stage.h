@@ -25,7 +25,7 @@ using Reports = std::vector<std::string>;
 inline const std::string plain_message = "Subject: test\n\nHello.\n";
 
 struct Remote {
-  PrivateHome home{"qmail-remote", "qmail-tcpto", "qmail-tcpok"};
+  PrivateHome home{"qmail-remote", "qmail-mtastsd", "qmail-tcpto", "qmail-tcpok"};
   DnsServer dns;
   const std::string program = std::string(conf::home) + "/bin/qmail-remote";
 

@@ -165,6 +165,30 @@ TEST_CASE("qmail-start starts everybody as his user, becomes qmail-send, and tak
   CHECK(started.log().ends_with("status: exiting\n"));
 }
 
+TEST_CASE("qmail-start starts qmail-mtastsd where control/mtasts asks for it, and it ends with the others",
+          "[start][mtasts]") {
+  {
+    Started without;
+    const bool up = without.up();
+    REQUIRE(up);
+    CHECK(running().count("qmail-mtastsd") == 0);
+  }
+  set_control("mtasts", "1\n");
+  {
+    Started started;
+    const bool up = started.up();
+    INFO(started.log());
+    CHECK(up);
+    CHECK(eventually([] { return running().count("qmail-mtastsd") == 3; }));
+    for (const auto& [program, process] : running())
+      if (program == "qmail-mtastsd") CHECK(process.uid == uid_of(conf::user_qmailr));
+    started.process().signal(SIGTERM);
+    CHECK(started.process().wait(10) == 0);
+    CHECK(eventually([] { return running().empty(); }));
+  }
+  set_control("mtasts", "");
+}
+
 TEST_CASE("kill -9 of qmail-send takes everybody down, too", "[start]") {
   Started started;
   const bool up = started.up();

@@ -143,6 +143,41 @@ def test_cleaner():
         all_denied(verdicts, "cleaner")
 
 
+def test_mtastsd():
+    """The keeper and the starter, as the user they become (without a chroot, so that a file could be found)."""
+    import pwd
+    who = pwd.getpwnam("qmailr")
+    with Suite(start=False, smtp=False, pop=False) as suite:
+        read, write = high_pipe()
+        with open(suite.log_file, "ab") as log:
+            process = suite.launch(PROBE / "qmail-mtastsd", pass_fds=[write], env={"HATO_SEAL_PROBE_FD": str(write)},
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=who.pw_uid, group=who.pw_gid,
+                                   extra_groups=[])
+        os.close(write)
+        os.set_blocking(read, False)
+        said = b""
+
+        def reported(profile):
+            nonlocal said
+            with contextlib.suppress(BlockingIOError):
+                said += os.read(read, 65536)
+            return said.count(profile) >= len(CALLS)
+
+        for profile in (b"keeper ", b"starter "):
+            wait_until(lambda: reported(profile), f"the probe said only {said!r}", 10)
+        # and what fetches, once it is asked to
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as question:
+            question.connect(str(HOME / "mtasts/s"))
+            question.send(b"nobody.test")
+            wait_until(lambda: reported(b"remote "), f"the probe said only {said!r}", 10)
+        os.close(read)
+        process.terminate()
+        equal(process.wait(10), 0, "its exit code")
+        verdicts = {tuple(line.split()[:2]): line.split()[2] for line in said.decode().splitlines()}
+        for profile in ("keeper", "starter", "remote"):
+            all_denied(verdicts, profile)
+
+
 def test_memory_of_a_static_program():
     """What lib/base/static_start.cc does instead of the C library: relocated tables are read-only (RELRO), nothing is
     writable and executable, the stack is not for code; the seal's list of calls comes on top."""

@@ -1,0 +1,192 @@
+// qmail-mtastsd: knows the MTA-STS policies of domains. man/qmail-mtastsd.8
+//
+// Three kinds of process, none of which can do what the others do. The keeper answers questions and writes
+// the cache; it has no network. The starter has the network and no files, and forks a process for each fetch,
+// which cannot even fork. The supervisor (here) hears nobody; it starts the other two again when one dies.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/conf.h"
+#include "lib/base/error.h"
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/base/privilege.h"
+#include "lib/base/process.h"
+#include "lib/base/seal.h"
+#include "lib/store/control.h"
+#include "remote/policy_fetch.h"
+#include "remote/policy_keeper.h"
+#include "remote/sts_question.h"
+
+namespace hato {
+namespace {
+
+constexpr int backlog = 128;
+constexpr unsigned fetch_alarm_seconds = sts_fetch_seconds + 60;  // for one whose deadlines did not work
+
+volatile sig_atomic_t stop = 0;
+void on_signal(int number) {
+  if (number == SIGTERM || number == SIGINT) stop = 1;
+  // SIGCHLD only has to interrupt ppoll
+}
+
+struct Place {
+  Fd listening;
+  Fd cache;                // the directory
+  std::string cache_path;  // as seen after Privilege::give_up
+  ResolverConfig resolver;
+  TrustStore trust;
+};
+
+Fd listen_at(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw TempError(path + ": too long for a socket");
+  path.copy(address.sun_path, path.size());
+  const auto* name = reinterpret_cast<const sockaddr*>(&address);
+  const auto fresh = [] {
+    Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket) throw_errno("socket");
+    return socket;
+  };
+  if (connect(fresh().get(), name, sizeof address) == 0 || errno == EAGAIN)
+    throw TempError(path + ": somebody listens there already");
+  unlink(path.c_str());  // of one that was killed
+  Fd socket = fresh();
+  const mode_t before = umask(0177);
+  const int bound = bind(socket.get(), name, sizeof address);
+  umask(before);
+  if (bound != 0) throw_errno("bind " + path);
+  if (listen(socket.get(), backlog) != 0) throw_errno("listen " + path);
+  return socket;
+}
+
+// Everything that needs a name is opened here.
+Place take_place() {
+  Privilege privilege(conf::user_qmailr);
+  const Control control;
+  const std::string cache_path = std::string(conf::home) + "/mtasts/cache";
+  Place place{listen_at(sts_socket_path()), open_file(cache_path, O_RDONLY | O_DIRECTORY), cache_path,
+              ResolverConfig::configured(control),
+              TrustStore({control.path("tlsca"), TrustStore::system_bundle})};
+  if (!place.trust.present()) log_line(2, "mtasts: no certificates of authorities: no policy can be fetched");
+  if (privilege.give_up(cache_path)) place.cache_path = "/";
+  return place;
+}
+
+int keep(const Place& place, int starter) {
+  seal(seal_profile::keeper, {{place.cache_path, true}});
+  PolicyKeeper(place.listening.get(), starter, PolicyCache(Fd(dup(place.cache.get())))).run();
+  return 0;
+}
+
+int fetch(const PolicyQuestion& question, int out, const Place& place) {
+  alarm(fetch_alarm_seconds);
+  seal(seal_profile::remote);
+  const PolicyFinding finding =
+      fetch_policy(question, Resolver(place.resolver), place.trust, Deadline::in_seconds(sts_fetch_seconds));
+  write_all(out, finding.packet(), "finding");
+  return 0;
+}
+
+// Until the keeper is gone.
+int start_fetches(const Place& place, int keeper) {
+  seal(seal_profile::starter);
+  const pid_t self = getpid();
+  std::size_t running = 0;
+  for (;;) {
+    std::optional<Message> request = receive_message(keeper, max_sts_question * 2);
+    if (!request || request->data.empty()) return 0;
+    const std::optional<PolicyQuestion> question = PolicyQuestion::parse(request->data);
+    if (!question || request->fd_count != 1) throw TempError("a question that is none");
+    // One that has ended may not have been waited for yet.
+    for (int status; running > 0 && waitpid(-1, &status, running < max_sts_fetches ? WNOHANG : 0) > 0;)
+      --running;
+    fork_child("qmail-mtastsd", [&]() -> int {
+      if (!die_with_parent(self)) return 0;
+      return fetch(*question, request->fds[0].get(), place);
+    });
+    ++running;
+  }
+}
+
+// Our descriptor 0 is a pipe whose other end somebody holds for as long as we are wanted: qmail-start(8).
+bool has_lifeline() {
+  struct stat status {};
+  return fstat(0, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+void supervise(const Place& place, const sigset_t& waiting) {
+  FdPair line = make_socketpair(SOCK_SEQPACKET);
+  const pid_t self = getpid();
+  const auto child = [&](const auto& body) {
+    return fork_child("qmail-mtastsd", [&]() -> int {
+      if (!die_with_parent(self)) return 0;
+      default_signals();
+      ignore_sigpipe();
+      return body();
+    });
+  };
+  pid_t left[2];
+  left[0] = child([&] {
+    line.first.reset();
+    return start_fetches(place, line.second.get());
+  });
+  left[1] = child([&] {
+    line.second.reset();
+    return keep(place, line.first.get());
+  });
+  line = FdPair();
+  int status = 0;
+  pid_t ended = 0;
+  const bool lifeline = has_lifeline();
+  while (!stop && ended == 0) {
+    pollfd p{lifeline ? 0 : -1, POLLIN, 0};
+    if (ppoll(&p, 1, nullptr, &waiting) > 0) stop = 1;
+    ended = waitpid(-1, &status, WNOHANG);
+  }
+  for (const pid_t pid : left) {
+    if (pid == ended) continue;
+    kill(pid, SIGKILL);  // nothing is half: the cache's files are renamed into place
+    wait_for_child(pid);
+  }
+  if (stop) return;
+  log_line(2, std::string("mtasts: the ") + (ended == left[0] ? "starter" : "keeper") +
+                  " ended with wait status " + std::to_string(status) + "; starting again");
+  const timespec pause{1, 0};
+  ppoll(nullptr, 0, &pause, &waiting);
+}
+
+int body(int argc, char**) {
+  if (argc != 1) throw PermError("usage: qmail-mtastsd (no arguments; see qmail-mtastsd(8))");
+  ensure_standard_fds();
+  ignore_sigpipe();
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigset_t blocked, waiting;
+  sigemptyset(&blocked);
+  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) {
+    sigaction(number, &action, nullptr);
+    sigaddset(&blocked, number);
+  }
+  sigprocmask(SIG_BLOCK, &blocked, &waiting);
+  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) sigdelset(&waiting, number);
+  const Place place = take_place();
+  while (!stop) supervise(place, waiting);
+  return 0;
+}
+
+}  // namespace
+}  // namespace hato
+
+int main(int argc, char** argv) {
+  return hato::run_main("qmail-mtastsd", argc, argv, hato::body);
+}

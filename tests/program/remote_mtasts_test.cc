@@ -1,0 +1,169 @@
+// qmail-remote and MTA-STS: the policies of domains, from a qmail-mtastsd that runs, and without one.
+#include "tests/program/mtasts_stage.h"
+#include "tests/program/remote_stage.h"
+
+using namespace hato;
+using namespace hato::test;
+using namespace std::string_literals;
+
+namespace {
+
+const std::string encrypted = "TLS: TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256, certificate ";
+const std::string said = "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n";
+const std::string enforced = "MTA-STS: the policy of wild.test is enforced.\n";
+const std::string tested =
+    "MTA-STS: the policy of wild.test is only tested; enforced, this mail would not have gone: ";
+
+SmtpScript tls_script(const std::string& chain, const char* key) {
+  SmtpScript script;
+  script.ehlo = "250-test\n250-PIPELINING\n250 STARTTLS";
+  script.ehlo_in_tls = "250-test\n250 8BITMIME";
+  script.tls = {chain, key};
+  return script;
+}
+
+// Mail for wild.test goes to mx.wild.test, for whom the certificate `good` is, too.
+struct StsRemote : Remote {
+  std::unique_ptr<HttpsServer> web;
+  std::unique_ptr<Mtastsd> daemon;
+
+  StsRemote() {
+    home.write("control/mtasts", "1\n");
+    home.write("control/tlsca", certificates::root);
+    dns.mx(sts_domain, 1, "mx.wild.test");
+    dns.a("mx.wild.test", "127.0.0.1");
+  }
+  // By a web server that is there.
+  void publish(const std::string& policy) {
+    web = std::make_unique<HttpsServer>();
+    web->answer(http_ok(policy));
+    dns.txt("_mta-sts." + sts_domain, {"v=STSv1; id=1;"});
+    dns.a("mta-sts." + sts_domain, web->address());
+    daemon = std::make_unique<Mtastsd>(home);
+  }
+  // As if it had been fetched lately.
+  void know(const std::string& policy) {
+    daemon = std::make_unique<Mtastsd>(home);
+    daemon->put_in_cache("1", 10, policy);
+  }
+};
+
+const std::string good_chain = std::string(certificates::good) + certificates::middle;
+const std::string other_chain = std::string(certificates::other) + certificates::middle;
+
+}  // namespace
+
+TEST_CASE("remote MTA-STS: a policy that is published counts for the first message already",
+          "[remote][mtasts]") {
+  StsRemote remote;
+  remote.publish(sts_policy_text("enforce", "mx.wild.test"));
+  SmtpServer server(tls_script(good_chain, certificates::good_key));
+  remote.by_mx(server.port());
+  CHECK(remote.send_to("Wild.Test") ==
+        Reports{"r", said + encrypted +
+                         "verified for mx.wild.test.\nMTA-STS: the policy of Wild.Test is enforced.\n"});
+  CHECK(remote.web->requests().size() == 1);
+}
+
+TEST_CASE("remote MTA-STS: enforced, mail goes to no server that the policy does not allow",
+          "[remote][mtasts]") {
+  struct Row {
+    const char* mx;
+    SmtpScript script;
+    std::string report;
+  };
+  const Row rows[] = {
+      {"*.wild.test", tls_script(good_chain, certificates::good_key),
+       said + encrypted + "verified for mx.wild.test.\n" + enforced},
+      {"mx.wild.test", tls_script(other_chain, certificates::other_key),
+       "ZConnected to 127.0.0.1 but its certificate will not do: not verified: it is for other.test, not for "
+       "mx.wild.test. (#4.7.5)\n" +
+           encrypted + "not verified: it is for other.test, not for mx.wild.test.\n" + enforced},
+      {"mx.wild.test", tls_script(certificates::self, certificates::self_key),
+       "ZConnected to 127.0.0.1 but its certificate will not do: not verified: it is self-signed. "
+       "(#4.7.5)\n" +
+           encrypted + "not verified: it is self-signed.\n" + enforced},
+      {"mx.wild.test", SmtpScript(),
+       "ZConnected to 127.0.0.1 but it offers no TLS, without which this mail must not go. (#4.7.4)\n" +
+           enforced},
+      {"mail.wild.test", tls_script(good_chain, certificates::good_key),
+       "ZThe MTA-STS policy of wild.test does not know the mail exchanger mx.wild.test, so this mail must "
+       "not go "
+       "to it. (#4.7.5)\n"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.report);
+    StsRemote remote;
+    remote.know(sts_policy_text("enforce", row.mx));
+    SmtpServer server(row.script);
+    remote.by_mx(server.port());
+    const Reports reports = remote.send_to(sts_domain);
+    REQUIRE_FALSE(reports.empty());
+    CHECK(reports.back() == row.report);
+    for (const SmtpSession& session : server.sessions())
+      CHECK(session.messages.empty() == starts(row.report, "Z"));
+  }
+}
+
+TEST_CASE("remote MTA-STS: the exchanger that the policy names is found behind one that it does not",
+          "[remote][mtasts]") {
+  StsRemote remote;
+  remote.dns.mx(sts_domain, 0, "evil.test");
+  remote.dns.a("evil.test", "127.0.0.2");
+  remote.know(sts_policy_text("enforce", "mx.wild.test"));
+  SmtpServer server(tls_script(good_chain, certificates::good_key));
+  SmtpServer evil("127.0.0.2", server.port(), tls_script(good_chain, certificates::good_key));
+  remote.by_mx(server.port());
+  CHECK(remote.send_to(sts_domain).back() == said + encrypted + "verified for mx.wild.test.\n" + enforced);
+  CHECK(evil.sessions().empty());
+}
+
+TEST_CASE("remote MTA-STS: tested, mail goes, and the report says what would have been", "[remote][mtasts]") {
+  struct Row {
+    const char* mode;
+    const char* mx;
+    SmtpScript script;
+    std::string report;
+  };
+  const Row rows[] = {
+      {"testing", "mx.wild.test", tls_script(good_chain, certificates::good_key),
+       said + encrypted + "verified for mx.wild.test.\n"},
+      {"testing", "mail.wild.test", tls_script(good_chain, certificates::good_key),
+       said + encrypted + "verified for mx.wild.test.\n" + tested +
+           "mx.wild.test is none of its mail exchangers.\n"},
+      {"testing", "mx.wild.test", SmtpScript(), said + tested + "there is no TLS.\n"},
+      {"testing", "mx.wild.test", tls_script(certificates::self, certificates::self_key),
+       said + encrypted + "not verified: it is self-signed.\n" + tested +
+           "the certificate is not verified: it is self-signed.\n"},
+      {"none", "mail.wild.test", SmtpScript(), said},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.report);
+    StsRemote remote;
+    remote.know(sts_policy_text(row.mode, row.mx));
+    SmtpServer server(row.script);
+    remote.by_mx(server.port());
+    CHECK(remote.send_to(sts_domain).back() == row.report);
+  }
+}
+
+TEST_CASE("remote MTA-STS: who is not asked", "[remote][mtasts]") {
+  StsRemote remote;
+  SmtpServer server;  // no TLS at all
+  remote.by_mx(server.port());
+  CHECK(remote.send_to(sts_domain).back() == said);  // there is no qmail-mtastsd
+  remote.know(sts_policy_text("enforce", "mx.wild.test"));
+  CHECK(starts(remote.send_to(sts_domain).back(), "Z"));
+  SECTION("control/mtasts is not there") {
+    unlink(remote.home.path("control/mtasts").c_str());
+    CHECK(remote.send_to(sts_domain).back() == said);
+  }
+  SECTION("control/tlshosts has a line for the domain") {
+    remote.home.write("control/tlshosts", "wild.test:may\n");
+    CHECK(remote.send_to(sts_domain).back() == said);
+  }
+  SECTION("the domain has a relay") {
+    remote.relay(server);
+    CHECK(remote.send_to(sts_domain).back() == said);
+  }
+}
