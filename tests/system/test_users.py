@@ -139,7 +139,8 @@ def test_files_of_the_installation():
     for at in [HOME, *HOME.rglob("*")]:
         info = at.lstat()
         if stat.S_ISLNK(info.st_mode):
-            raise Failure(f"{at} is a link")
+            equal((at.parent, os.readlink(at), info.st_uid), (HOME / "bin", "sendmail", 0), f"{at} is a link")
+            continue
         expect(not info.st_mode & (stat.S_ISUID | stat.S_ISGID), f"{at} is setuid or setgid")
         top = at.relative_to(HOME).parts[:1]
         if top in ((), ("bin",), ("man",), ("control",), ("users",)):
