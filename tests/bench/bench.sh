@@ -61,6 +61,8 @@ if [ "${BENCH_POP:-yes}" = yes ]; then
   "$bench/run" bench -p dovecot,hato -s pop3 -o "$results" ${BENCH_ARGS:-} || code=$?
 fi
 [ -z "${BENCH_DEFERRED:-}" ] || bash "$source/tests/bench/deferred.sh" "$BENCH_DEFERRED" || code=$?
+# shellcheck disable=SC2086
+[ -z "${BENCH_DEAD:-}" ] || bash "$source/tests/bench/dead-host.sh" $BENCH_DEAD || code=$?
 echo "bench: results are in $results; again as a table: $bench/run report $results"
 exit $code
 exit
