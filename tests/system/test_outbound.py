@@ -66,7 +66,7 @@ def test_with_everything():
         reports = remote(postfix.port["modern"], "x@peer.test", message(TEXT, **MIME), sender="sender@peer.test",
                          QMAILMSGPARAMS="BODY=8BITMIME RET=HDRS ENVID=QQ314159",
                          QMAILRCPTPARAMS="NOTIFY=SUCCESS ORCPT=rfc822;first@elsewhere.test")
-        expect(reports[1].endswith("It took over the delivery status notifications.\n"), repr(reports))
+        expect(reports[1].endswith("The request for a delivery report was passed on.\n"), repr(reports))
         dsn, data = postfix.next_message(5)  # behind the message itself
         equal(dsn.get_content_type(), "multipart/report", "the sender's success report")
         expect(b"Original-Envelope-Id: QQ314159" in data and b"rfc822;first@elsewhere.test" in data, data)
@@ -107,7 +107,7 @@ def test_with_little():
                 expect("(#5.6.7)" in report and report.startswith("D"), report)
                 reports = remote(postfix.port[name], "x@peer.test", message("x\n"), QMAILRCPTPARAMS="NOTIFY=SUCCESS")
                 accepted(reports)
-                expect("took over" not in reports[1], repr(reports))
+                expect("passed on" not in reports[1], repr(reports))
                 postfix.next_message(2 * n + 2)
                 for file in postfix.files()[2 * n + 2:]:
                     file.unlink()
