@@ -153,10 +153,15 @@ void supervise(const Place& place, const sigset_t& waiting) {
     if (ppoll(&p, 1, nullptr, &waiting) > 0) stop = 1;
     ended = waitpid(-1, &status, WNOHANG);
   }
+  const pid_t reaped = ended;
   for (const pid_t pid : left) {
-    if (pid == ended) continue;
+    if (pid == reaped) continue;
     kill(pid, SIGKILL);  // nothing is half: the cache's files are renamed into place
-    wait_for_child(pid);
+    const int its_status = wait_for_child(pid);
+    // One that ended by itself did so because the other one was gone, whom we only see now.
+    if (reaped == 0 || status != 0) continue;
+    ended = pid;
+    status = its_status;
   }
   if (stop) return;
   log_line(2, std::string("mtasts: the ") + (ended == left[0] ? "starter" : "keeper") +
