@@ -659,10 +659,12 @@ DAMAGE = {
 
 def test_damaged_files():
     for folder in ("new", "mess"):
-        with Suite(pop=False, control={"smtproutes": ":127.0.0.1:1"}) as suite:
+        # a host for each: mail for one that backs off is not tried, and stays in queue/new
+        routes = "\n".join(f"remote{n}.test:127.0.0.1:{n + 1}" for n in range(len(DAMAGE)))
+        with Suite(pop=False, control={"smtproutes": routes}) as suite:
             sound = b"Subject: sound\n\n"
-            for _ in DAMAGE:
-                suite.sendmail("-f", f"{suite.accounts[1].name}@{suite.domain}", "nobody@remote.test", data=sound)
+            for n in range(len(DAMAGE)):
+                suite.sendmail("-f", f"{suite.accounts[1].name}@{suite.domain}", f"nobody@remote{n}.test", data=sound)
             names = lambda: sorted((suite.home / "queue/mess").glob("*/*"))
             wait_until(lambda: len(names()) == len(DAMAGE), "the messages are not deferred")
             suite.end(suite.send)
