@@ -14,7 +14,8 @@ TESTBIN ?= $(BUILD)/tests
 
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
 HARDEN   ?= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection
-OPT      ?= -O2
+OPT      ?= -Os
+FAST_OPT ?= -O2
 CXXFLAGS := -std=c++20 $(OPT) -g0 -fPIE -ffunction-sections -fdata-sections -fno-plt $(WARN) $(HARDEN) -I. -Ilib $(EXTRA_CXXFLAGS)
 LDFLAGS  := -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed $(EXTRA_LDFLAGS)
 STRIP    ?= -s
@@ -76,11 +77,11 @@ $(BUILD)/gen/%_first.h.gch: $(BUILD)/gen/%_first.h
 	$(CXX) $(CXXFLAGS) -x c++-header -o $@ $<
 $(BUILD)/tests/unit/%.o $(BUILD)/tests/program/%.o: FIRST := $(if $(PRECOMPILE),catch_first)
 
-# What qmail-remote does a few times for each message is compiled for size: it is started often, and TLS is large.
-SMALL := $(filter-out remote/outgoing_message.cc,$(wildcard remote/*.cc)) $(addprefix lib/,$(addsuffix .cc,mail/dsn \
-  mail/seven_bit net/certificate net/certificate_chain net/dns net/dns_message net/server_identity net/smtproutes net/tcp \
-  net/tls_client net/tls_words net/trust_store))
-$(SMALL:%.cc=$(BUILD)/%.o): private CXXFLAGS += -Os
+# What looks at every byte of a message is compiled for speed. The rest runs a few times for each message, in programs that
+# are started for it: there what counts is the number of pages that have to be there, so it is compiled for size.
+FAST := lib/base/crc32c.cc lib/base/io.cc lib/mail/mbox.cc lib/mail/header.cc lib/mail/message_meter.cc lib/net/gate.cc \
+  smtpd/message_text.cc remote/outgoing_message.cc
+$(FAST:%.cc=$(BUILD)/%.o): private CXXFLAGS += $(FAST_OPT)
 
 $(BUILD)/%.o: %.cc | $(BUILD)/gen/dirs $(if $(PRECOMPILE),$(BUILD)/gen/std_first.h.gch)
 	@mkdir -p $(@D)

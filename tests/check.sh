@@ -86,7 +86,7 @@ wanted() { case " ${ONLY:-$1} " in *" $1 "*) ;; *) false ;; esac; }
 
 build=build variant=() # below the source; a relative name, so that a compiler cache serves every checkout
 address_and_undefined() { # compiler
-  variant=("CXX=$1" STRIP= LINK_static=-pie LINK_nss=-pie OPT=-O1 WARN=-w HARDEN=-D_GLIBCXX_ASSERTIONS
+  variant=("CXX=$1" STRIP= LINK_static=-pie LINK_nss=-pie OPT=-O1 FAST_OPT=-O1 WARN=-w HARDEN=-D_GLIBCXX_ASSERTIONS
     "EXTRA_CXXFLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $2"
     "EXTRA_LDFLAGS=-fsanitize=address,undefined")
   # A sealed program cannot be looked through for leaks at its end.
