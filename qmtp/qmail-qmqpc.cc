@@ -142,16 +142,12 @@ bool send_package(int fd, MessageFile& message, const std::string& envelope, Dea
     }
     out.put(",");
     out.put(envelope);
-    out.flush();
     out.put(",");
+    out.flush();  // a write that fails has not taken the last byte
   } catch (const MessageReadError&) {
     throw;
   } catch (const Error&) {
     return false;
-  }
-  try {
-    out.flush();
-  } catch (const Error&) {  // whether it got the last byte its answer tells
   }
   return true;
 }
