@@ -11,6 +11,7 @@
 #include "lib/base/byte_order.h"
 #include "lib/base/env.h"
 #include "lib/base/error.h"
+#include "lib/base/io.h"
 
 namespace hato {
 
@@ -117,6 +118,9 @@ bool AgentSeat::report(bool stays, HostSays host, std::string_view output) {
 }
 
 std::optional<AgentSeat::Job> AgentSeat::next() {
+  // Waits in poll(2): one that is killed while it waits has not taken the job out of the socket, so that it
+  // is known to be undone; recvmsg(2), woken by the signal, may take it and die with it.
+  wait_readable(socket_.get(), Deadline::never());
   std::optional<Message> packet = receive_message(socket_.get(), agent_job_limit);
   if (!packet || packet->data.empty() || packet->fd_count != 1) return std::nullopt;
   std::optional<AgentJob> job = decode_job(packet->data);

@@ -15,8 +15,8 @@ namespace hato {
 
 namespace {
 
-// Milliseconds that one read or write may take now, -1: for ever. The clock is asked only where there is a limit for all
-// of them together.
+// Milliseconds that one read or write may take now, -1: for ever. The clock is asked only where there is a
+// limit for all of them together.
 int limit_of_one(std::int64_t timeout_seconds, Deadline all) {
   const int left = all.poll_ms();
   if (timeout_seconds <= 0) return left;
@@ -64,13 +64,15 @@ ssize_t Writer::op(int fd, const char* data, std::size_t size, void* self) {
   for (;;) {
     if (full || (!writer->socket_ && limit_of_one(writer->timeout_seconds_, writer->deadline_) >= 0)) {
       try {
-        if (!wait_for(fd, POLLOUT, writer->timeout_seconds_, writer->deadline_)) return writer->fail(ETIMEDOUT);
+        if (!wait_for(fd, POLLOUT, writer->timeout_seconds_, writer->deadline_))
+          return writer->fail(ETIMEDOUT);
       } catch (const SystemError& e) {  // must not fly through C
         return writer->fail(e.error());
       }
     }
     // A socket that has room takes it at once: only a full one is waited for.
-    const ssize_t n = writer->socket_ ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : ::write(fd, data, size);
+    const ssize_t n =
+        writer->socket_ ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : ::write(fd, data, size);
     if (n >= 0) return n;
     full = errno == EAGAIN;
     if (errno == ENOTSOCK)

@@ -1,17 +1,18 @@
 // What runs before main in a static program, in the place of the C library's own __libc_start_main.
 //
-// glibc begins every program by asking the processor what it is: some seventy CPUID instructions, for the best memcpy
-// and the sizes of the caches. On a virtual machine each of them is a trip through the hypervisor (5 us on the one
-// where this was measured), in all 0.38 ms of CPU time: as much as fork and exec themselves, for each session and
-// each delivery. Our programs live for milliseconds and gain nothing from it. So they start by the same steps as
-// glibc's csu/libc-start.c in a static program, without those questions, and use the string functions that every
-// x86-64 processor has.
+// glibc begins every program by asking the processor what it is: some seventy CPUID instructions, for the
+// best memcpy and the sizes of the caches. On a virtual machine each of them is a trip through the hypervisor
+// (5 us on the one where this was measured), in all 0.38 ms of CPU time: as much as fork and exec themselves,
+// for each session and each delivery. Our programs live for milliseconds and gain nothing from it. So they
+// start by the same steps as glibc's csu/libc-start.c in a static program, without those questions, and use
+// the string functions that every x86-64 processor has.
 //
-// Nor do they look for a directory to load plugins from, or for symbols in the kernel's vDSO: a static program of ours
-// never calls dlopen, and asks for the time by a system call (another 0.05 ms).
+// Nor do they look for a directory to load plugins from, or for symbols in the kernel's vDSO: a static
+// program of ours never calls dlopen, and asks for the time by a system call (another 0.05 ms).
 //
-// The steps are the business of one release of glibc: the Makefile takes this file for the release named below alone,
-// and the C library's start for any other, for other processors and for dynamic programs. Nothing else depends on it.
+// The steps are the business of one release of glibc: the Makefile takes this file for the release named
+// below alone, and the C library's start for any other, for other processors and for dynamic programs.
+// Nothing else depends on it.
 #include <dlfcn.h>
 #include <elf.h>
 #include <features.h>
@@ -60,8 +61,8 @@ HIDDEN extern const Initializer __init_array_start[], __init_array_end[];
 HIDDEN extern void (*const __fini_array_start[])();
 HIDDEN extern void (*const __fini_array_end[])();
 
-// What glibc would have worked out of CPUID for its string functions: its own values for a processor that it does not
-// know (bytes).
+// What glibc would have worked out of CPUID for its string functions: its own values for a processor that it
+// does not know (bytes).
 HIDDEN long __x86_data_cache_size = 32L << 10, __x86_data_cache_size_half = 16L << 10;
 HIDDEN long __x86_shared_cache_size = 1L << 20, __x86_shared_cache_size_half = 512L << 10;
 HIDDEN long __x86_shared_non_temporal_threshold = 768L << 10;
@@ -81,8 +82,8 @@ void finish(void*) {
   _fini();
 }
 
-// The string functions' choice (STT_GNU_IFUNC): each resolver looks at what is known of the processor, which is
-// nothing, and names the function that runs everywhere.
+// The string functions' choice (STT_GNU_IFUNC): each resolver looks at what is known of the processor, which
+// is nothing, and names the function that runs everywhere.
 __attribute__((noinline)) void resolve_indirect_functions() {
   for (const ElfW(Rela)* at = __rela_iplt_start; at < __rela_iplt_end; ++at) {
     if (ELF64_R_TYPE(at->r_info) != R_X86_64_IRELATIVE) __builtin_trap();
@@ -109,8 +110,9 @@ void protect_memory() {
 
 }  // namespace
 
-// _dl_find_object(3) for the unwinder, which asks for the object that an address lies in: there is only this program.
-// glibc's would look in the list of loaded objects, which is not made here; the linker puts this one in its place
+// _dl_find_object(3) for the unwinder, which asks for the object that an address lies in: there is only this
+// program. glibc's would look in the list of loaded objects, which is not made here; the linker puts this one
+// in its place
 // (--wrap=_dl_find_object).
 extern "C" int __wrap__dl_find_object(void*, dl_find_object* found);
 int __wrap__dl_find_object(void*, dl_find_object* found) {
@@ -127,8 +129,9 @@ int __wrap__dl_find_object(void*, dl_find_object* found) {
   return found->dlfo_eh_frame == nullptr ? -1 : 0;
 }
 
-__attribute__((no_stack_protector)) int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv,
-                                                          void (*)(), void (*)(), void (*)(), void* stack_end) {
+__attribute__((no_stack_protector)) int __libc_start_main(int (*main)(int, char**, char**), int argc,
+                                                          char** argv, void (*)(), void (*)(), void (*)(),
+                                                          void* stack_end) {
   environ = &argv[argc + 1];
   __libc_stack_end = stack_end;
   char** after = environ;
@@ -139,8 +142,8 @@ __attribute__((no_stack_protector)) int __libc_start_main(int (*main)(int, char*
   _dl_relocate_static_pie();
   resolve_indirect_functions();
   __libc_setup_tls();
-  // The stack protector's canary (its first byte stays 0, against strings) and the key for mangled pointers, where the
-  // compiler and setjmp look for them.
+  // The stack protector's canary (its first byte stays 0, against strings) and the key for mangled pointers,
+  // where the compiler and setjmp look for them.
   const auto* random = static_cast<const std::uintptr_t*>(_dl_random);
   asm volatile("movq %0, %%fs:0x28" : : "r"(random[0] & ~static_cast<std::uintptr_t>(0xff)));
   asm volatile("movq %0, %%fs:0x30" : : "r"(random[1]));

@@ -165,9 +165,11 @@ TEST_CASE("qmail-q and a qmail-send that delivers: hundreds of messages held, re
   constexpr int crowd = 300;
   std::vector<QueueId> spam, good;
   for (int i = 0; i < crowd; ++i) {
-    spam.push_back(
-        stage.put("spam" + std::to_string(i) + "@bad.example", {"u@far.example"}, 350, i % 3 == 0));
-    if (i % 10 == 0) good.push_back(stage.put("friend@good.example", {"v@far.example"}, 350, false));
+    spam.push_back(stage.put("spam" + std::to_string(i) + "@bad.example",
+                             {"u@far" + std::to_string(i) + ".example"}, 350, i % 3 == 0));
+    if (i % 10 == 0)
+      good.push_back(
+          stage.put("friend@good.example", {"v@near" + std::to_string(i) + ".example"}, 350, false));
   }
   stage.start();
   wait_until_it_listens();
