@@ -2,6 +2,8 @@
 // qmail-rspawn.
 #include <unistd.h>
 
+#include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "lib/base/clock.h"
@@ -30,7 +32,7 @@ class RemoteAgents {
     if (terms.key.empty()) return terms;
     if (generation_ != hops_.generation()) {
       generation_ = hops_.generation();
-      reuse_ = parse_reuse(control_.line_or("reuseremote", "")).value_or(Reuse());
+      read_reuse();
       seen_.clear();
     }
     terms.messages = reuse_.messages;
@@ -41,6 +43,13 @@ class RemoteAgents {
   }
 
  private:
+  void read_reuse() {
+    const std::string line = control_.line_or("reuseremote", "");
+    const std::optional<Reuse> reuse = line.empty() ? Reuse() : parse_reuse(line);
+    if (!reuse) log_line(2, "warning: control/reuseremote is not up to three numbers: the default is used");
+    reuse_ = reuse.value_or(Reuse());
+  }
+
   // Was there a message with this key a moment ago? Then another may follow in a moment.
   bool lately(const std::string& key, std::int64_t now) {
     if (seen_.size() >= most_seen) seen_.clear();

@@ -630,6 +630,19 @@ TEST_CASE("agents: a program in qmail-remote's place runs for each message", "[a
   CHECK(messages_of_each(server) == Counts{1, 1, 1});
 }
 
+TEST_CASE("agents: a control/reuseremote that cannot be read is the default, not an end of deliveries",
+          "[agents]") {
+  RealRemote remote("as many as you like");
+  SmtpServer server;
+  remote.route({":" + remote.to(server)});
+  Spawner spawner(remote.args);
+  for (int i = 0; i < 3; ++i) CHECK(spawner.deliver_one("u@a.test").status == 'K');
+  CHECK(spawner.close() == 0);
+  std::size_t all = 0;
+  for (const std::size_t one : messages_of_each(server)) all += one;
+  CHECK(all == 3);
+}
+
 TEST_CASE("agents: one that is killed while it waits is replaced", "[agents]") {
   RealRemote remote("100 300 30");
   SmtpServer server;
