@@ -41,7 +41,7 @@ differences() {
   find "$home" -xdev ! -type l -perm /022 ! -path "$home/queue/lock/trigger" ! \( -type s -path "$home/gate/*" \) \
     -printf '%p: may be written by its group or by everybody (%m)\n'
   # Programs, pages and configuration belong to the operator.
-  find "$home/bin" "$home/man" "$home/control" "$home/users" ! -type l ! -user "$owner" -printf "%p: belongs to %u, should belong to $owner\n" 2>/dev/null
+  find "$home/bin" "$home/man" "$home/control" "$home/users" ! -type l ! -user "$owner" ! -path "$home/users/secrets.cdb" -printf "%p: belongs to %u, should belong to $owner\n" 2>/dev/null
   # No daemon may replace another's directory: what lies in home itself is the table's.
   find "$home" -mindepth 1 -maxdepth 1 -type d | while read -r at; do
     grep -q "^d ${at#"$home"/} " "$rows" || echo "$at: is not a part of hato"

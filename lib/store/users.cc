@@ -1,8 +1,5 @@
 #include "lib/store/users.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -123,32 +120,18 @@ std::optional<Assignment> find_assignment(Cdb& cdb, std::string_view wildcard_en
   return std::nullopt;
 }
 
-void Users::reopen_when_replaced() {
-  struct stat now {};
-  if (stat(path_.c_str(), &now) != 0) {
-    if (errno != ENOENT) throw_errno("stat " + path_);
-    cdb_.reset();
-    inode_ = 0;
-    return;
-  }
-  const std::int64_t changed_ns = std::int64_t{now.st_mtim.tv_sec} * 1000000000 + now.st_mtim.tv_nsec;
-  if (cdb_ && device_ == now.st_dev && inode_ == now.st_ino && size_ == now.st_size &&
-      changed_ns_ == changed_ns)
-    return;
-  cdb_.reset();
-  std::optional<Cdb> fresh = Cdb::open(path_);
-  if (!fresh) return;
-  std::optional<std::string> ends = fresh->find(wildcard_ends_key);
-  if (!ends) throw TempError(path_ + ": not a users/cdb; run qmail-newu");
-  wildcard_ends_ = std::move(*ends);
-  cdb_ = std::move(fresh);
-  device_ = now.st_dev, inode_ = now.st_ino, size_ = now.st_size, changed_ns_ = changed_ns;
-}
-
 std::optional<Assignment> Users::find(std::string_view local) {
-  reopen_when_replaced();
-  if (!cdb_) return std::nullopt;
-  return find_assignment(*cdb_, wildcard_ends_, local);
+  Cdb* cdb = cdb_.current();
+  if (cdb == nullptr) return std::nullopt;
+  if (cdb_.changed()) {
+    std::optional<std::string> ends = cdb->find(wildcard_ends_key);
+    if (!ends) {
+      cdb_.forget();
+      throw TempError(cdb_.path() + ": not a users/cdb; run qmail-newu");
+    }
+    wildcard_ends_ = std::move(*ends);
+  }
+  return find_assignment(*cdb, wildcard_ends_, local);
 }
 
 }  // namespace hato

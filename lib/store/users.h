@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-#include "lib/store/cdb.h"
+#include "lib/store/current_cdb.h"
 
 namespace hato {
 
@@ -57,7 +57,7 @@ inline bool ends_assign(std::string_view line) {
 // place, so a look-up costs one stat. Must only ever be replaced by rename, as qmail-newu does.
 class Users {
  public:
-  explicit Users(std::string path) : path_(std::move(path)) {}
+  explicit Users(std::string path) : cdb_(std::move(path)) {}
 
   // The assignment for a local part: the simple one, or the longest wildcard with the rest of the local part
   // (as written) put behind its ext. nullopt: none, or no users/cdb. Throws TempError for a damaged file and
@@ -65,13 +65,8 @@ class Users {
   std::optional<Assignment> find(std::string_view local);
 
  private:
-  void reopen_when_replaced();
-
-  std::string path_;
-  std::optional<Cdb> cdb_;
+  CurrentCdb cdb_;
   std::string wildcard_ends_;
-  std::uint64_t device_ = 0, inode_ = 0;
-  std::int64_t size_ = 0, changed_ns_ = 0;
 };
 
 // The look-up itself, in an open cdb with these wildcard ends.
