@@ -13,12 +13,12 @@
 
 #include "lib/base/directory.h"
 #include "lib/base/error.h"
+#include "lib/store/maildir.h"
 
 namespace hato {
 
 namespace {
 
-constexpr std::int64_t tmp_seconds = 36 * 60 * 60;
 constexpr std::size_t unique_id_limit = 70;
 
 bool is_digit(char c) {
@@ -76,18 +76,6 @@ std::int64_t arrival_of_name(std::string_view name) {
   const std::int64_t microseconds =
       m == std::string_view::npos ? -1 : leading_number(middle.substr(m + 1), microseconds_digits);
   return seconds * 1000000 + std::max<std::int64_t>(microseconds, 0);
-}
-
-std::int64_t size_of_name(std::string_view name) {
-  constexpr std::size_t size_digits = 15;
-  const std::string_view unique = without_flags(name);
-  const std::size_t at = unique.rfind(",S=");
-  if (at == std::string_view::npos) return -1;
-  const std::string_view digits = unique.substr(at + 3);
-  const std::size_t end = digits.find(',');
-  const std::string_view value = digits.substr(0, end);
-  if (!std::all_of(value.begin(), value.end(), is_digit)) return -1;
-  return leading_number(value, size_digits);
 }
 
 std::string unique_id_of_name(std::string_view name) {
@@ -204,22 +192,6 @@ bool Mailbox::commit() {
       move_to_cur(message);
   }
   return all_removed;
-}
-
-void clean_tmp(std::int64_t now_seconds) {
-  const Fd tmp = try_open("tmp", O_RDONLY | O_DIRECTORY);
-  if (!tmp) return;
-  try {
-    read_directory(tmp.get(), "tmp", [&](const DirectoryEntry& entry) {
-      struct stat st;
-      if (entry.name.front() == '.' || fstatat(tmp.get(), entry.name.data(), &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return;
-      const std::int64_t touched = std::max(st.st_atim.tv_sec, st.st_mtim.tv_sec);
-      if (S_ISREG(st.st_mode) && touched + tmp_seconds < now_seconds)
-        unlinkat(tmp.get(), entry.name.data(), 0);
-    });
-  } catch (const SystemError&) {
-  }
 }
 
 }  // namespace hato

@@ -14,8 +14,6 @@ namespace hato {
 // When a message arrived, in microseconds since 1970, from its Maildir name
 // ("1700000000.M123456P9.host,S=7"); -1 when the name does not begin with a time.
 std::int64_t arrival_of_name(std::string_view name);
-// The size a name tells (",S=7", before the flags); -1 when it tells none.
-std::int64_t size_of_name(std::string_view name);
 // What identifies a message for good: its name without flags (from ':' on) when that is 1 to 70 characters
 // from 0x21 to 0x7E (RFC 1939's UIDL), else the SHA-256 of it in 64 hexadecimal digits.
 std::string unique_id_of_name(std::string_view name);
@@ -67,9 +65,5 @@ class Mailbox {
   std::string names_;  // each with a NUL
   std::vector<Message> messages_;
 };
-
-// Removes files in tmp/ below the working directory that nobody has touched for 36 hours (maildir(5)). Any
-// failure is ignored: it is tried again by the next session.
-void clean_tmp(std::int64_t now_seconds);
 
 }  // namespace hato

@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "lib/base/seal.h"
+#include "lib/store/maildir.h"
 #include "pop3d/command.h"
 #include "pop3d/mailbox.h"
 #include "pop3d/session.h"
@@ -66,7 +67,7 @@ void run_session(const char* maildir) {
   if (maildir == nullptr || chdir(maildir) != 0) return refuse("-ERR this user has no $HOME/Maildir\r\n");
   seal(seal_profile::pop3d, {{".", true}});
   send_at_once(1);
-  clean_tmp(now_seconds());
+  clean_maildir(".", now_seconds());
   std::optional<Mailbox> mailbox;
   try {
     mailbox.emplace();

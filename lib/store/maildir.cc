@@ -1,6 +1,5 @@
 #include "lib/store/maildir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,10 +8,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <thread>
 
 #include "lib/base/clock.h"
+#include "lib/base/directory.h"
 #include "lib/base/fd.h"
 
 namespace hato {
@@ -111,6 +112,19 @@ std::string maildir_name(std::int64_t time_us, pid_t pid, std::string_view host,
   return name + ",S=" + std::to_string(size);
 }
 
+std::int64_t size_of_name(std::string_view name) {
+  constexpr std::size_t size_digits = 15;
+  const std::string_view unique = name.substr(0, name.find(':'));
+  const std::size_t at = unique.rfind(",S=");
+  if (at == std::string_view::npos) return -1;
+  std::string_view digits = unique.substr(at + 3);
+  digits = digits.substr(0, digits.find(','));
+  std::int64_t size = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
+  const bool is_size = error == std::errc() && end == digits.data() + digits.size() && digits.front() != '-';
+  return is_size && digits.size() <= size_digits ? size : -1;
+}
+
 std::string deliver_to_maildir(const std::string& directory, std::string_view head, MessageFile& message,
                                std::chrono::milliseconds time_limit) {
   const Deadline deadline = Deadline::in(time_limit);
@@ -152,18 +166,19 @@ void make_maildir(const std::string& directory) {
 }
 
 void clean_maildir(const std::string& directory, std::int64_t now) {
-  const std::string tmp = directory + "/tmp";
-  DIR* const listing = opendir(tmp.c_str());
-  if (listing == nullptr) return;
-  while (const dirent* entry = readdir(listing)) {
-    if (entry->d_name[0] == '.') continue;
-    struct stat status;
-    if (fstatat(dirfd(listing), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    const std::int64_t touched = std::max({status.st_atime, status.st_mtime, status.st_ctime});
-    if (now > touched + std::chrono::seconds(maildir_stale_after).count())
-      unlinkat(dirfd(listing), entry->d_name, 0);
+  const Fd tmp = try_open(directory + "/tmp", O_RDONLY | O_DIRECTORY);
+  if (!tmp) return;
+  try {
+    read_directory(tmp.get(), "tmp", [&](const DirectoryEntry& entry) {
+      struct stat status;
+      if (entry.name.front() == '.') return;
+      if (fstatat(tmp.get(), entry.name.data(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+      const std::int64_t touched = std::max(status.st_atime, status.st_mtime);
+      if (S_ISREG(status.st_mode) && now > touched + std::chrono::seconds(maildir_stale_after).count())
+        unlinkat(tmp.get(), entry.name.data(), 0);
+    });
+  } catch (const SystemError&) {
   }
-  closedir(listing);
 }
 
 }  // namespace hato

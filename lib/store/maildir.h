@@ -30,6 +30,8 @@ class MaildirMissing : public SystemError {
 // TIME.MmicrosPpid.HOST,S=size: unique on this host, sorts by arrival within a second too. Slash and colon in
 // the host become \057 and \072, at most 64 bytes of it are used. size: of the file, in bytes.
 std::string maildir_name(std::int64_t time_us, pid_t pid, std::string_view host, std::uint64_t size);
+// The size a name tells (",S=7", before the flags); -1 when it tells none.
+std::int64_t size_of_name(std::string_view name);
 
 // Delivers `head` (whole lines: Return-Path, Delivered-To) and then the message, mode 0600. Returns the name
 // below new/ when it is durable. Throws MaildirMissing, TimeoutError after the time limit, and SystemError or
@@ -41,7 +43,8 @@ std::string deliver_to_maildir(const std::string& directory, std::string_view he
 // Makes directory, tmp, new and cur, mode 0700. Throws SystemError ("mkdir NAME: ...").
 void make_maildir(const std::string& directory);
 
-// A reader's duty: removes what nobody has touched in tmp/ for 36 hours. Any failure is ignored.
+// A reader's duty: removes the files in tmp/ that nobody has read or written for 36 hours. Any failure is
+// ignored: the next reader tries again.
 constexpr std::chrono::hours maildir_stale_after{36};
 void clean_maildir(const std::string& directory, std::int64_t now_seconds);
 

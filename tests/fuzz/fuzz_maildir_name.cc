@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "lib/store/maildir.h"
 #include "pop3d/mailbox.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -194,12 +194,25 @@ TEST_CASE("maildir(5): a reader removes what nobody touched in tmp for 36 hours"
   const Scratch scratch;
   const std::string maildir = scratch.path + "/Maildir";
   make_maildir(maildir);
-  open_file(maildir + "/tmp/a", O_WRONLY | O_CREAT, 0600);
-  clean_maildir(maildir, now_seconds() + 35 * 3600);
-  CHECK(entries(maildir + "/tmp") == 1);
-  clean_maildir(maildir, now_seconds() + 37 * 3600);
-  CHECK(entries(maildir + "/tmp") == 0);
-  clean_maildir(scratch.path + "/none", now_seconds());
+  const std::int64_t now = now_seconds();
+  const auto put = [&](const std::string& name, std::int64_t age) {
+    const std::string path = maildir + "/tmp/" + name;
+    open_file(path, O_WRONLY | O_CREAT, 0600);
+    const timespec times[] = {{now - age, 0}, {now - age, 0}};
+    REQUIRE(utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
+  };
+  put("old", 36 * 3600 + 5);
+  put("young", 36 * 3600 - 5);
+  put(".old", 50 * 3600);
+  REQUIRE(mkdir((maildir + "/tmp/directory").c_str(), 0700) == 0);
+  clean_maildir(maildir, now);
+  CHECK(access((maildir + "/tmp/old").c_str(), F_OK) != 0);
+  CHECK(access((maildir + "/tmp/young").c_str(), F_OK) == 0);
+  CHECK(access((maildir + "/tmp/.old").c_str(), F_OK) == 0);
+  clean_maildir(maildir, now + 100 * 3600);
+  CHECK(access((maildir + "/tmp/young").c_str(), F_OK) != 0);
+  CHECK(access((maildir + "/tmp/directory").c_str(), F_OK) == 0);
+  clean_maildir(scratch.path + "/none", now);
 }
 
 TEST_CASE("mbox(5): the From_ line") {

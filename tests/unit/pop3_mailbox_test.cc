@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "lib/base/clock.h"
 #include "lib/base/directory.h"
 #include "lib/base/error.h"
+#include "lib/store/maildir.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else
@@ -209,27 +209,11 @@ TEST_CASE("other programs at the same Maildir") {
   }
 }
 
-TEST_CASE("tmp is cleaned after 36 hours") {
-  Maildir maildir;  // maildir(5)
-  const std::int64_t now = now_seconds();
-  const auto put = [&](const std::string& name, std::int64_t age) {
-    maildir.put("tmp/" + name, "x");
-    const timespec times[] = {{now - age, 0}, {now - age, 0}};
-    REQUIRE(utimensat(AT_FDCWD, ("tmp/" + name).c_str(), times, 0) == 0);
-  };
-  put("old", 36 * 3600 + 5);
-  put("young", 36 * 3600 - 5);
-  put(".old", 50 * 3600);
-  clean_tmp(now);
-  CHECK(maildir.list("tmp") == Names{".old", "young"});
-}
-
 TEST_CASE("no Maildir at all") {
   char name[] = "/tmp/hato-pop3-XXXXXX";
   REQUIRE(mkdtemp(name) != nullptr);
   REQUIRE(chdir(name) == 0);
   CHECK_THROWS_AS(Mailbox(), SystemError);
-  clean_tmp(now_seconds());
   REQUIRE(chdir("/") == 0);
   rmdir(name);
 }
