@@ -5,15 +5,13 @@
 #include "lib/mail/address.h"
 #include "lib/mail/date.h"
 #include "lib/mail/diagnosis.h"
-#include "lib/mail/encoded_word.h"
-#include "lib/mail/quoted_printable.h"
+#include "lib/mail/text_part.h"
 #include "lib/mail/utf8.h"
 
 namespace hato {
 
 namespace {
 
-constexpr std::size_t longest_line = 998;  // RFC 5322 2.1.1
 constexpr std::size_t reports_limit =
     20;  // lines of a report that is no server's answer, for Diagnostic-Code
 constexpr std::size_t answer_limit = 2000;  // lines of an answer: lib/net/smtp_reply.h
@@ -39,39 +37,10 @@ std::string header_address(std::string_view raw) {
   return field_text(quote_address(raw), true);
 }
 
-// A field's text with what is not ASCII as encoded words (RFC 2047), its ASCII words at the start left alone.
-std::string header_words(const std::string& utf8) {
-  const auto high =
-      std::find_if(utf8.begin(), utf8.end(), [](char c) { return static_cast<unsigned char>(c) >= 128; });
-  if (high == utf8.end()) return utf8;
-  const std::size_t blank = utf8.rfind(' ', static_cast<std::size_t>(high - utf8.begin()));
-  if (blank == std::string::npos) return encoded_words(utf8);
-  return utf8.substr(0, blank) + "\n " + encoded_words(utf8.substr(blank + 1));
-}
-
 bool needs_utf8(const NoticeFacts& facts) {
   return facts.smtputf8 || !is_ascii(facts.sender) ||
          std::any_of(facts.recipients.begin(), facts.recipients.end(),
                      [](const NoticeRecipient& recipient) { return !is_ascii(recipient.address); });
-}
-
-bool has_long_line(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    if (end > longest_line) return true;
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return false;
-}
-
-// Headers of a part, an empty line and its text, in quoted-printable where it is not plain 7-bit text.
-std::string text_part(const std::string& content_type, const std::string& text) {
-  const bool plain = is_ascii(text) && !has_long_line(text) && text.find('\0') == std::string::npos;
-  std::string part = "Content-Type: " + content_type + "\n";
-  if (!plain) part += "Content-Transfer-Encoding: quoted-printable\n";
-  part += "\n" + (plain ? text : quoted_printable(text));
-  if (!part.ends_with('\n')) part += '\n';
-  return part;
 }
 
 std::string diagnostic(const Diagnosis& diagnosis, bool utf8) {
@@ -154,7 +123,7 @@ void OriginalScan::feed(std::string_view piece) {
     }
     column_ = line_end ? 0 : column_ + 1;
     if (static_cast<unsigned char>(c) >= 128) eight_bit_ = true;
-    if (c == '\0' || c == '\r' || column_ > longest_line) fits_ = false;
+    if (c == '\0' || c == '\r' || column_ > longest_message_line) fits_ = false;
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "lib/mail/date.h"
 #include "lib/mail/diagnosis.h"
+#include "lib/mail/fill_in.h"
 #include "lib/mail/utf8.h"
 
 namespace hato {
@@ -152,26 +153,6 @@ std::string minute(std::int64_t seconds) {
   return text;
 }
 
-using Values = std::map<std::string_view, std::string>;
-
-// Fills in {NAME}; other braces stay. Nothing that was filled in is looked at again.
-std::string filled(std::string_view text, const Values& values) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t open = text.find('{');
-    out += text.substr(0, open);
-    if (open == std::string_view::npos) break;
-    text.remove_prefix(open);
-    const std::size_t close = text.find('}');
-    const auto value =
-        close == std::string_view::npos ? values.end() : values.find(text.substr(1, close - 1));
-    const std::size_t length = value == values.end() ? 1 : close + 1;
-    out += value == values.end() ? "{" : value->second;
-    text.remove_prefix(length);
-  }
-  return out;
-}
-
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
@@ -286,18 +267,18 @@ NoticeWords NoticeTexts::words(const NoticeFacts& facts) const {
     words.text = own->second.text;
     if (!own->second.subject.empty()) words.subject = own->second.subject;
   }
-  Values values{{"host", one_line(readable(facts.host))},
-                {"sender", one_line(readable(facts.sender))},
-                {"trace", one_line(readable(facts.trace))},
-                {"arrival", minute(facts.arrival)},
-                {"until", minute(facts.until)},
-                {"recipients", ""}};
-  words.subject = one_line(filled(words.subject, values));
+  FillIns values{{"host", one_line(readable(facts.host))},
+                 {"sender", one_line(readable(facts.sender))},
+                 {"trace", one_line(readable(facts.trace))},
+                 {"arrival", minute(facts.arrival)},
+                 {"until", minute(facts.until)},
+                 {"recipients", ""}};
+  words.subject = one_line(filled_in(words.subject, values));
   std::string& recipients = values["recipients"];
   if (facts.kind == NoticeKind::refused)
     recipients += "<" + values["sender"] + ">:\n" + readable(facts.refusal) + "\n\n";
   for (const NoticeRecipient& recipient : facts.recipients) recipients += paragraph(recipient);
-  words.text = filled(words.text, values);
+  words.text = filled_in(words.text, values);
   return words;
 }
 
