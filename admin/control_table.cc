@@ -21,6 +21,7 @@ const std::vector<ControlFile>& control_files() {
       {"concurrencyremotehost", list, "A remote host gets a share of the remote concurrency.",
        "Remote concurrency of a host: ", "."},
       {"content", list, "No content services.", "Content service: ", "."},
+      {"dane", number, "0", "TLSA records of mail exchangers are asked for (0: no): ", "."},
       {"databytes", number, "0", "SMTP DATA limit is ", " bytes."},
       {"defaultdomain", line_or_me, "defaultdomain", "Default domain name is ", "."},
       {"defaulthost", line_or_me, "defaulthost", "Default host name is ", "."},

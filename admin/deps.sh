@@ -3,7 +3,8 @@
 #
 #   build   what building and running hato needs
 #   check   what only its tests need. Mail servers exclude one another on a Debian system, and some packages bring a
-#           service: those are fetched and unpacked into .peers/, nothing of them is installed.
+#           service: those are fetched and unpacked into .peers/, nothing of them is installed, and nothing is setuid.
+#           Those that have files of the same names lie in folders of their own, .peers/PACKAGE/.
 #
 # Removes nothing and starts nothing: while packages are being installed a policy-rc.d holds every service off, and
 # the one that was there before comes back. When nothing is missing, no network is needed.
@@ -16,8 +17,8 @@ build)
   unpacked=
   ;;
 check)
-  packages='catch2 mandoc clang libclang-rt-dev openssl python3 swaks curl msmtp php-cli mutt s-nail git-email libmailtools-perl strace valgrind libbsd0 libdb5.3 libevent-2.1-7 libicu72 libnsl2 libsasl2-2 libssl3'
-  unpacked='postfix fetchmail bsd-mailx liblockfile1 ucspi-tcp-ipv6 nsd libprotobuf-c1 libfstrm0'
+  packages='catch2 mandoc clang libclang-rt-dev openssl python3 swaks curl msmtp php-cli mutt s-nail git-email libmailtools-perl strace valgrind libbsd0 libdb5.3 libevent-2.1-7 libicu72 libnsl2 libsasl2-2 libssl3 libnghttp2-14 libpython3.11 libgnutls-dane0 libidn12 libpcre2-8-0'
+  unpacked='postfix fetchmail bsd-mailx liblockfile1 ucspi-tcp-ipv6 nsd libprotobuf-c1 libfstrm0 unbound ldnsutils libldns3 exim4-daemon-light opensmtpd'
   ;;
 *) echo "usage: deps.sh build|check" >&2; exit 100 ;;
 esac
@@ -56,6 +57,8 @@ hold_services() {
 get() { apt-get -q -y -o DPkg::Lock::Timeout=300 -o APT::Sandbox::User=root "$@" </dev/null; }
 update() { get update || echo "deps: the package lists could not be brought up to date" >&2; }
 
+folder_of() { case $1 in exim4-* | opensmtpd) echo ".peers/$1" ;; *) echo .peers ;; esac; }
+
 failed=
 if [ -n "$want" ]; then
   hold_services
@@ -68,7 +71,8 @@ fi
 for p in $peers; do
   fetch=$(mktemp -d)
   if (cd "$fetch" && { get download "$p" || { update; get download "$p"; }; }) && mkdir -p .peers &&
-    dpkg-deb -x "$fetch"/"$p"_*.deb .peers; then
+    dpkg-deb -x "$fetch"/"$p"_*.deb "$(folder_of "$p")" &&
+    find "$(folder_of "$p")" -type f -perm /6000 -exec chmod ug-s {} +; then
     : >".peers/.have-$p"
   else
     failed="$failed$p "

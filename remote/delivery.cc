@@ -126,24 +126,40 @@ void Delivery::not_reached(const IpAddress& address, const std::string& why) {
   not_reached_ += address.with_port(port()) + ": " + why + ".\n";
 }
 
+DaneDemand Delivery::dane_of(const Target& target) {
+  return dane_ == nullptr ? DaneDemand() : dane_->of(target);
+}
+
 // May and should it be tried? Says why not.
 bool Delivery::usable(const Target& target) {
   const IpAddress& address = target.address;
-  if (const TlsSettings& tls = settings_.tls;
-      tls.sts.mode == StsMode::enforce && !tls.sts.allows(target.host)) {
-    last_failure_ = "The MTA-STS policy of " + printable(tls.domain) + " does not know the mail exchanger " +
-                    printable(target.host) + ", so this mail must not go to it. (#4.7.5)\n";
-    return false;
-  }
   if (!sources_.allows(address)) {
     not_reached(address, std::string("control/bindroutes has no ") + (address.is_v4() ? "IPv4" : "IPv6") +
                              " address for this sender");
     return false;
   }
   const bool dead = tcpto_.dead(address, port(), now_seconds(), static_cast<unsigned>(getpid()));
-  if (!dead || envelope_.last_attempt) return true;
-  in_trouble_ = true;
-  not_reached(address, "not tried now, it failed several times lately (qmail-tcpto)");
+  if (dead && !envelope_.last_attempt) {
+    in_trouble_ = true;
+    not_reached(address, "not tried now, it failed several times lately (qmail-tcpto)");
+    return false;
+  }
+  return allowed_by_policy(target);
+}
+
+// What the host's TLSA records demand goes before what the domain's policy says of it (RFC 8461 section 2).
+bool Delivery::allowed_by_policy(const Target& target) {
+  const DaneDemand dane = dane_of(target);
+  if (dane.kind == DaneDemand::Kind::unknown) {
+    last_failure_ = dane.problem;
+    return false;
+  }
+  const TlsSettings& tls = settings_.tls;
+  if (dane.kind == DaneDemand::Kind::identity || tls.sts.mode != StsMode::enforce ||
+      tls.sts.allows(target.host))
+    return true;
+  last_failure_ = "The MTA-STS policy of " + printable(tls.domain) + " does not know the mail exchanger " +
+                  printable(target.host) + ", so this mail must not go to it. (#4.7.5)\n";
   return false;
 }
 
@@ -206,6 +222,7 @@ bool Delivery::try_connection(Fd fd, const Target& target, Exchangers& exchanger
   auto session =
       std::make_unique<Session>(std::move(fd), Endpoint{address, port()}, settings_.timeout_remote, helo);
   session->host = target.host;
+  session->dane = dane_of(target);
   if (clear_address_ == address) session->clear_because = clear_because_;
   const bool complete = try_session(std::move(session), true, report);
   // The same once more, with DATA or in clear text.
@@ -270,8 +287,8 @@ bool Delivery::refused(const SmtpTransaction& transaction) const {
 bool Delivery::greet(Session& session) {
   Opening opening;
   try {
-    open_session(session.connection, session.client, settings_, login_, session.host, session.clear_because,
-                 opening);
+    open_session(session.connection, session.client, settings_, login_, session.host, session.dane,
+                 session.clear_because, opening);
   } catch (const ConnectionLost&) {
     session.tls = opening.tls;
     if (!opening.greeted) counts_against_host();

@@ -26,6 +26,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/ip.h"
 #include "lib/store/tcpto.h"
+#include "remote/dane.h"
 #include "remote/exchangers.h"
 #include "remote/outgoing_message.h"
 #include "remote/report.h"
@@ -53,12 +54,15 @@ std::optional<std::string> unsendable_address(const RemoteEnvelope& envelope);
 
 class Delivery {
  public:
-  // login: null: none. keep: the connection may stay open for another message.
+  // login: null: none. dane: null: nobody asks for TLSA records. keep: the connection may stay open for
+  // another message.
   Delivery(const RemoteSettings& settings, const SourceAddresses& sources, const SmtpLogin* login,
-           Tcpto& tcpto, OutgoingMessage& message, const RemoteEnvelope& envelope, bool keep)
+           DaneDemands* dane, Tcpto& tcpto, OutgoingMessage& message, const RemoteEnvelope& envelope,
+           bool keep)
       : settings_(settings),
         sources_(sources),
         login_(login),
+        dane_(dane),
         tcpto_(tcpto),
         message_(message),
         envelope_(envelope),
@@ -74,7 +78,9 @@ class Delivery {
 
  private:
   bool try_all(Exchangers& exchangers, Report& report);
+  DaneDemand dane_of(const Target& target);
   bool usable(const Target& target);
+  bool allowed_by_policy(const Target& target);
   bool try_targets(Exchangers& exchangers, const Target& first, std::size_t& tried, Report& report);
   bool try_connection(Fd fd, const Target& target, Exchangers& exchangers, Report& report);
   bool try_session(std::unique_ptr<Session> session, bool first, Report& report);
@@ -93,6 +99,7 @@ class Delivery {
   const RemoteSettings& settings_;
   const SourceAddresses& sources_;
   const SmtpLogin* const login_;
+  DaneDemands* const dane_;
   Tcpto& tcpto_;
   OutgoingMessage& message_;
   const RemoteEnvelope& envelope_;

@@ -70,7 +70,7 @@ Exchangers Exchangers::of_domain(const std::string& domain, const Resolver& reso
     if (own != nullptr && own->has(*literal))
       exchangers.why_none_ = circle();
     else
-      exchangers.targets_.push_back({*literal, domain});
+      exchangers.targets_.push_back(exchangers.target_of({0, domain}, *literal));
     return exchangers;
   }
   const std::optional<std::string> ascii = bracketed ? std::nullopt : to_ascii_domain(domain);
@@ -85,18 +85,23 @@ Exchangers Exchangers::of_relay(const std::string& relay, const Resolver& resolv
   Exchangers exchangers(resolver, nullptr);
   exchangers.relay_ = true;
   if (const std::optional<IpAddress> address = IpAddress::parse(relay)) {
-    exchangers.targets_.push_back({*address, relay});
+    exchangers.targets_.push_back(exchangers.target_of({0, relay}, *address));
     return exchangers;
   }
   const std::optional<std::string> ascii = to_ascii_domain(relay);
   exchangers.why_none_ = {'Z', "Sorry, I couldn't find the relay " + printable(relay) +
                                    " that control/smtproutes names. (#4.4.3)\n"};
   if (ascii) exchangers.hosts_.push_back({0, *ascii});
+  exchangers.hosts_authentic_ = true;  // the operator says so
+  exchangers.domain_ = ascii.value_or("");
   return exchangers;
 }
 
 void Exchangers::take_mx(const std::string& domain) {
   DnsAnswer<MxRecord> mx = resolver_.mx(domain);
+  hosts_authentic_ = mx.authentic;
+  domain_ = mx.name;
+  unproved_ = std::move(mx.unproved);
   switch (mx.status) {
     case DnsStatus::no_name:
       why_none_ = no_such_host(domain);
@@ -124,10 +129,19 @@ void Exchangers::take_mx(const std::string& domain) {
       hosts_.push_back({record.preference, std::move(record.host)});
 }
 
+Target Exchangers::target_of(const Host& host, const IpAddress& address) const {
+  Target target;
+  target.address = address;
+  target.host = target.end = host.name;
+  target.domain = domain_;
+  target.unproved = unproved_;
+  return target;
+}
+
 bool Exchangers::take_addresses(const Host& host, std::vector<Target>& targets) {
   // An MX that names an address is wrong (RFC 1035 section 3.3.9) and common.
   if (const std::optional<IpAddress> address = IpAddress::parse(host.name)) {
-    targets.push_back({*address, host.name});
+    targets.push_back(target_of(host, *address));
     return own_ != nullptr && own_->has(*address);
   }
   if (end_.passed()) {
@@ -137,7 +151,14 @@ bool Exchangers::take_addresses(const Host& host, std::vector<Target>& targets) 
   const DnsAnswer<IpAddress> found = resolver_.addresses(host.name);
   if (found.status == DnsStatus::temporary) note_trouble(found.alias_loop, found.problem);
   if (implicit_ && found.status == DnsStatus::no_name) why_none_ = no_such_host(host.name);
-  for (const IpAddress& address : in_turns(found.records)) targets.push_back({address, host.name});
+  for (const IpAddress& address : in_turns(found.records)) {
+    Target target = target_of(host, address);
+    target.host_authentic = hosts_authentic_;
+    target.address_authentic = found.authentic;
+    target.end = found.name;
+    if (target.unproved.empty()) target.unproved = found.unproved;
+    targets.push_back(std::move(target));
+  }
   return own_ != nullptr && std::any_of(found.records.begin(), found.records.end(),
                                         [&](const IpAddress& address) { return own_->has(address); });
 }

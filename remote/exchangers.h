@@ -26,6 +26,12 @@ constexpr unsigned max_lookup_rounds = 4;
 struct Target {
   IpAddress address;
   std::string host;  // the name it was found under; for a literal the literal
+  // How far DNSSEC vouches for it (DnsAnswer::authentic); never for a literal.
+  bool host_authentic = false;     // that this is the host: the domain's MX records, or that there are none
+  bool address_authentic = false;  // that this is the host's address, and all aliases on the way there
+  std::string end;                 // where the host's aliases ended; without any the host itself
+  std::string domain;              // where the domain's own aliases ended; a relay's own name
+  std::string unproved;            // DnsAnswer::unproved: why nothing could be vouched for
 };
 
 // Why there is nothing (more) to try, when nothing was tried at all: a report's letter and text.
@@ -55,6 +61,7 @@ class Exchangers {
     std::uint16_t preference;
     std::string name;
   };
+  Target target_of(const Host& host, const IpAddress& address) const;
   Exchangers(const Resolver& resolver, const OwnAddresses* own)
       : resolver_(resolver), own_(own), end_(Deadline::in(resolver.limit() * max_lookup_rounds)) {}
   void take_mx(const std::string& domain);
@@ -66,6 +73,9 @@ class Exchangers {
   const OwnAddresses* own_;
   Deadline end_;
   bool relay_ = false;
+  bool hosts_authentic_ = false;
+  std::string domain_;     // Target::domain
+  std::string unproved_;   // Target::unproved, of the MX records
   bool implicit_ = false;  // there are no MX records: the domain itself is the host
   std::deque<Host> hosts_;
   std::deque<Target> targets_;

@@ -24,12 +24,13 @@ using Outcome = Opening::Outcome;
 class Opener {
  public:
   Opener(Connection& connection, SmtpClient& client, const RemoteSettings& settings, const SmtpLogin* login,
-         const std::string& host, const std::string& clear_because, Opening& opening)
+         const std::string& host, const DaneDemand& dane, const std::string& clear_because, Opening& opening)
       : connection_(connection),
         client_(client),
         settings_(settings),
         login_(login),
         host_(host),
+        dane_(dane),
         connected_("Connected to " + connection.peer().address.text()),
         clear_because_(clear_because),
         opening_(opening) {
@@ -50,9 +51,18 @@ class Opener {
     opening_.outcome = Outcome::ready;
   }
 
-  // What the domain's policy (RFC 8461) had to do with it.
+  // What the host's TLSA records and the domain's policy (RFC 8461) had to do with it.
   void tell_policy() {
     if (opening_.outcome == Outcome::again_in_clear) return;
+    if (by_dane()) {
+      opening_.tls += "DANE: the TLSA records of " + printable(dane_.base_domain) + " are enforced.\n";
+      return;
+    }
+    if (dane_.kind == DaneDemand::Kind::encryption)
+      opening_.tls += "DANE: the TLSA records of " + printable(dane_.base_domain) +
+                      " demand TLS; to tell who it is none can be used.\n";
+    else if (!dane_.problem.empty())
+      opening_.tls += "DANE: none, " + dane_.problem + ".\n";
     if (tls().sts.mode == StsMode::enforce)
       opening_.tls += "MTA-STS: the policy of " + printable(tls().domain) + " is enforced.\n";
     if (tls().sts.mode != StsMode::testing || opening_.outcome != Outcome::ready) return;
@@ -69,7 +79,10 @@ class Opener {
   }
 
   const TlsSettings& tls() const { return settings_.tls; }
-  bool must_encrypt() const { return tls().level >= TlsLevel::encrypt; }
+  bool by_dane() const { return dane_.kind == DaneDemand::Kind::identity; }
+  bool must_encrypt() const {
+    return tls().level >= TlsLevel::encrypt || by_dane() || dane_.kind == DaneDemand::Kind::encryption;
+  }
   bool wants_tls() const { return tls().level != TlsLevel::none && clear_because_.empty(); }
 
   bool fail(const std::string& text, Outcome outcome = Outcome::next_address) {
@@ -135,20 +148,32 @@ class Opener {
 
   bool judge() {
     const TlsClient& session = *connection_.tls();
-    const std::vector<std::string> names = names_to_ask_for(tls().names, tls().domain, host_);
-    // Without a policy the host's own name is what a reader of the log wants to know about.
-    // With an MTA-STS policy it is what counts: the policy has said that this host is the right one.
-    const bool must_verify = tls().level == TlsLevel::verify;
-    const bool own_name = !must_verify || tls().sts.mode == StsMode::enforce;
-    verdict_ = judge_server(session.chain(), tls().trust,
-                            own_name ? names_to_ask_for({}, host_, host_) : names, now_seconds());
+    const bool must_verify = tls().level == TlsLevel::verify || by_dane();
+    verdict_ = by_dane() ? judge_by_dane(session.chain()) : judge_by_authorities(session.chain());
     opening_.tls =
         "TLS: " + session.protocol() + " " + session.cipher() + ", certificate " + verdict_.text + ".\n";
     proved_ = verdict_.verified && must_verify;
     return proved_ || !must_verify || fail("its certificate will not do: " + verdict_.text + ". (#4.7.5)\n");
   }
 
+  ServerVerdict judge_by_authorities(const CertificateChain& chain) const {
+    const std::vector<std::string> names = names_to_ask_for(tls().names, tls().domain, host_);
+    // Without a policy the host's own name is what a reader of the log wants to know about.
+    // With an MTA-STS policy it is what counts: the policy has said that this host is the right one.
+    const bool own_name = tls().level != TlsLevel::verify || tls().sts.mode == StsMode::enforce;
+    return judge_server(chain, tls().trust, own_name ? names_to_ask_for({}, host_, host_) : names,
+                        now_seconds());
+  }
+
+  ServerVerdict judge_by_dane(const CertificateChain& chain) const {
+    std::vector<std::string> names = dane_.names;
+    names.push_back(canonical_domain(tls().domain));
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return judge_server_by_tlsa(chain, dane_.records, names, now_seconds());
+  }
+
   std::string server_name() const {
+    if (by_dane() || dane_.kind == DaneDemand::Kind::encryption) return dane_.base_domain;
     if (host_.starts_with('[') || IpAddress::parse(host_)) return {};
     return to_ascii_domain(host_).value_or("");
   }
@@ -184,6 +209,7 @@ class Opener {
   const RemoteSettings& settings_;
   const SmtpLogin* const login_;
   const std::string& host_;
+  const DaneDemand& dane_;
   const std::string connected_;
   const std::string& clear_because_;
   ServerVerdict verdict_;
@@ -194,9 +220,9 @@ class Opener {
 }  // namespace
 
 void open_session(Connection& connection, SmtpClient& client, const RemoteSettings& settings,
-                  const SmtpLogin* login, const std::string& host, const std::string& clear_because,
-                  Opening& opening) {
-  Opener(connection, client, settings, login, host, clear_because, opening).run();
+                  const SmtpLogin* login, const std::string& host, const DaneDemand& dane,
+                  const std::string& clear_because, Opening& opening) {
+  Opener(connection, client, settings, login, host, dane, clear_because, opening).run();
 }
 
 }  // namespace hato

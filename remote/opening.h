@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "remote/dane.h"
 #include "remote/settings.h"
 #include "remote/smtp_client.h"
 
@@ -28,11 +29,13 @@ struct Opening {
   bool goodbye = false;  // it said 421
 };
 
-// login: null: none. host: the name under which the address was found. clear_because: not empty: this is the
+// login: null: none. host: the name under which the address was found. dane: what that host's TLSA records
+// demand, known and looked up; where they demand an identity it counts instead of settings.tls.sts (RFC 8461
+// section 2). clear_because: not empty: this is the
 // connection after again_in_clear, and why. opening is right, as far as it goes, also when it throws:
 // ConnectionLost, and SystemError when the authorities' file cannot be read.
 void open_session(Connection& connection, SmtpClient& client, const RemoteSettings& settings,
-                  const SmtpLogin* login, const std::string& host, const std::string& clear_because,
-                  Opening& opening);
+                  const SmtpLogin* login, const std::string& host, const DaneDemand& dane,
+                  const std::string& clear_because, Opening& opening);
 
 }  // namespace hato

@@ -49,7 +49,7 @@ void run(const std::string& host, const RemoteEnvelope& envelope, Report& report
                          : Exchangers::of_relay(relay, resolver);
   };
   std::unique_ptr<Session> none;
-  Delivery(settings, sources, nullptr, tcpto, message, envelope, false).run(none, look_up, report);
+  Delivery(settings, sources, nullptr, nullptr, tcpto, message, envelope, false).run(none, look_up, report);
 }
 
 int body(int argc, char** argv) {

@@ -84,7 +84,10 @@ class Sender {
         resolver_(settings.resolver) {}
 
   HostSays send(const Task& task, OutgoingMessage& message, bool keep, Report& report) {
-    Delivery delivery(settings_, sources_, login_, tcpto_, message, task.envelope, keep);
+    std::optional<DaneDemands> dane;
+    if (settings_.tls.ask_dns) dane.emplace(resolver_, settings_.route ? settings_.route->port : smtp_port);
+    Delivery delivery(settings_, sources_, login_, dane ? &*dane : nullptr, tcpto_, message, task.envelope,
+                      keep);
     delivery.run(
         session_, [&] { return exchangers(task.host); }, report);
     return delivery.host();

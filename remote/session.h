@@ -4,6 +4,7 @@
 #include <string>
 
 #include "remote/connection.h"
+#include "remote/dane.h"
 #include "remote/smtp_client.h"
 
 namespace hato {
@@ -20,6 +21,7 @@ struct Session {
   SmtpClient client;
   const std::string ip;
   std::string host;           // the name under which the address was found
+  DaneDemand dane;            // of that host
   std::string clear_because;  // not empty: no TLS, because it failed on a connection before this one
   std::string tls;            // for reports (remote/opening.h)
 };

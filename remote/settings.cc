@@ -67,6 +67,9 @@ TlsSettings tls_settings(const Control& control, std::string_view host,
   const bool to_exchangers = !route || (route->relay.empty() && !route->qmtp);
   tls.ask_domain =
       to_exchangers && !words.level && !host.starts_with('[') && control.number("mtasts", 0) != 0;
+  const bool by_name = !route || route->relay.empty() ? !IpAddress::parse(host) && !host.starts_with('[')
+                                                      : !IpAddress::parse(route->relay);
+  tls.ask_dns = by_name && !words.level && !(route && route->qmtp) && control.number("dane", 0) != 0;
   if (tls.level != TlsLevel::none) tls.trust = TrustStore({control.path("tlsca"), TrustStore::system_bundle});
   return tls;
 }
@@ -94,6 +97,7 @@ RemoteSettings RemoteSettings::read(const Control& control, std::string_view hos
   const bool needs_dns =
       !settings.route || settings.route->relay.empty() || !IpAddress::parse(settings.route->relay);
   if (needs_dns) settings.resolver = ResolverConfig::configured(control);
+  settings.resolver.dnssec = settings.tls.ask_dns;
   return settings;
 }
 

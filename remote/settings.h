@@ -24,6 +24,7 @@ struct TlsSettings {
   std::string domain;              // what the host's name has to be, or to lie below, to prove anything
   TrustStore trust;                // not opened where there is no TLS
   bool ask_domain = false;  // nobody here has said how much TLS it has to be, so the domain may: MTA-STS
+  bool ask_dns = false;     // likewise the hosts' TLSA records: DANE
   StsPolicy sts;            // what it said; enforce goes with level verify
 
   // Asked for: what the domain's policy demands counts from here on.

@@ -25,6 +25,9 @@ constexpr std::chrono::milliseconds tcp_wait{5000};  // for one exchange over TC
 // Packets on one socket that answer nothing we asked. A few are answers that come late; more are somebody
 // who guesses ids, and he cannot do that over TCP.
 constexpr unsigned max_stray_answers = 20;
+// What every validating server calls authentic, and what none does (dns.h, Resolver).
+constexpr const char* root_name = ".";
+constexpr const char* unsigned_name = "10.in-addr.arpa";
 
 std::uint16_t random_id() {
   std::uint16_t id = 0;
@@ -42,12 +45,12 @@ struct Query {
   std::string name;
   std::uint16_t type = 0;
   std::uint16_t id = 0;
-  bool edns = true;
+  DnsEdns edns = DnsEdns::plain;
   bool answered = false;
   bool passed_over = false;  // this try's server gave nothing usable: no need to wait for it
   bool over_tcp = false;     // the answer over UDP was cut off
   std::size_t refusals = 0;  // servers that said no in words
-  bool local_server = false;
+  Endpoint server;           // whose answer it is
   DnsMessage answer;
   std::string problem = "no answer from any DNS server";
 
@@ -86,8 +89,8 @@ void take_answer(Query& query, DnsMessage message, const Endpoint& server, bool 
   }
   const bool edns_trouble =
       message.rcode == dns_rcode::format_error || message.rcode == dns_rcode::not_implemented;
-  if (edns_trouble && query.edns && !message.edns) {
-    query.edns = false;  // an old server: the next try goes without
+  if (edns_trouble && query.edns != DnsEdns::none && !message.edns) {
+    query.edns = DnsEdns::none;  // an old server: the next try goes without
     query.passed_over = true;
     return;
   }
@@ -103,7 +106,7 @@ void take_answer(Query& query, DnsMessage message, const Endpoint& server, bool 
     return;
   }
   query.answered = true;
-  query.local_server = server.address.is_loopback();
+  query.server = server;
   query.answer = std::move(message);
 }
 
@@ -211,7 +214,7 @@ void ask(const ResolverConfig& config, std::vector<Query>& queries, Deadline dea
   for (std::size_t tries = 0; !deadline.passed(); ++tries) {
     if (tries > 0 && tries % servers == 0) wait *= 2;
     const Endpoint& server = config.servers[tries % servers];
-    const auto has_edns = [](const Query& q) { return q.edns; };
+    const auto has_edns = [](const Query& q) { return q.edns != DnsEdns::none; };
     const auto with_edns = std::count_if(queries.begin(), queries.end(), has_edns);
     for (Query& query : queries) query.passed_over = false;
     ask_over_udp(server, queries, earlier(Deadline::in(wait), deadline));
@@ -247,7 +250,8 @@ struct Lookup {
   std::string name;
   bool alias = false;
   bool alias_loop = false;
-  bool authentic = false;
+  bool authentic = false;  // as the server says
+  std::string unproved;
   std::string problem;
 };
 
@@ -259,7 +263,7 @@ Lookup judge(const Query& query, std::size_t& steps, std::string& follow_to) {
     lookup.problem = query.problem;
     return lookup;
   }
-  lookup.authentic = query.answer.authentic && query.local_server;
+  lookup.authentic = query.answer.authentic;
   if (query.type != dns_type::cname && !follow_aliases(query.answer, lookup.name, steps)) {
     lookup.alias_loop = true;
     lookup.problem =
@@ -285,9 +289,55 @@ Lookup judge(const Query& query, std::size_t& steps, std::string& follow_to) {
   return lookup;
 }
 
+using Validation = Resolver::Validation;
+
+// Asks a server to prove that it validates; throws TempError when it does not answer.
+Validation ask_to_validate(const ResolverConfig& config, const Endpoint& server, Deadline deadline) {
+  const std::string who = "the DNS server " + server.address.with_port(server.port);
+  const bool trusted = server.address.is_loopback() || std::find(config.trusted.begin(), config.trusted.end(),
+                                                                 server) != config.trusted.end();
+  if (!trusted) return {server, who + " is on another host and not named as trusted"};
+  ResolverConfig only = config;
+  only.servers = {server};
+  std::vector<Query> queries(2);
+  queries[0].name = root_name;
+  queries[1].name = unsigned_name;
+  for (Query& query : queries) query.type = dns_type::soa, query.edns = DnsEdns::dnssec;
+  ask(only, queries, deadline);
+  for (const Query& query : queries)
+    if (!query.answered) throw TempError(who + " does not say whether it validates: " + query.problem);
+  const auto& records = queries[0].answer.answers;
+  const bool has_soa = std::any_of(records.begin(), records.end(), [](const DnsRecord& record) {
+    return record.type == dns_type::soa && record.owner == root_name;
+  });
+  if (!has_soa || !queries[0].answer.authentic) return {server, who + " does not validate (DNSSEC)"};
+  if (queries[1].answer.authentic) return {server, who + " calls authentic what nobody has signed"};
+  return {server, ""};
+}
+
+// How far the server's word counts that the answer is authentic.
+void weigh(const ResolverConfig& config, const Query& query, Deadline deadline,
+           std::vector<Validation>& validations, Lookup& lookup) {
+  const bool authentic = std::exchange(lookup.authentic, false);
+  if (!config.dnssec || !query.answered) return;
+  auto known = std::find_if(validations.begin(), validations.end(),
+                            [&](const Validation& v) { return v.server == query.server; });
+  try {
+    if (known == validations.end())
+      known = validations.insert(known, ask_to_validate(config, query.server, deadline));
+  } catch (const TempError& e) {
+    lookup.status = DnsStatus::temporary;
+    lookup.records.clear();
+    lookup.problem = e.text();
+    return;
+  }
+  lookup.unproved = known->obstacle;
+  lookup.authentic = authentic && lookup.unproved.empty();
+}
+
 // Looks up one name for several types at once; the results are in the order of the types.
 std::vector<Lookup> look_up(const ResolverConfig& config, std::string_view name,
-                            const std::vector<std::uint16_t>& types) {
+                            const std::vector<std::uint16_t>& types, std::vector<Validation>& validations) {
   std::vector<Lookup> lookups(types.size());
   if (!encode_dns_name(name)) {
     for (Lookup& lookup : lookups) lookup.status = DnsStatus::no_name, lookup.name = name;
@@ -295,13 +345,16 @@ std::vector<Lookup> look_up(const ResolverConfig& config, std::string_view name,
   }
   const Deadline deadline = Deadline::in(config.limit);
   std::vector<Query> queries(types.size());
-  for (std::size_t i = 0; i < types.size(); ++i) queries[i].name = name, queries[i].type = types[i];
+  const DnsEdns edns = config.dnssec ? DnsEdns::dnssec : DnsEdns::plain;
+  for (std::size_t i = 0; i < types.size(); ++i)
+    queries[i].name = name, queries[i].type = types[i], queries[i].edns = edns;
   ask(config, queries, deadline);
   for (std::size_t i = 0; i < types.size(); ++i) {
     std::size_t steps = 0;
     std::string follow_to;
     lookups[i] = judge(queries[i], steps, follow_to);
-    while (!follow_to.empty()) {
+    weigh(config, queries[i], deadline, validations, lookups[i]);
+    while (!follow_to.empty() && lookups[i].status != DnsStatus::temporary) {
       if (!encode_dns_name(follow_to)) {
         lookups[i].status = DnsStatus::temporary;
         lookups[i].problem = "the alias (CNAME) of " + queries[i].name + " is no name that can be asked for";
@@ -310,9 +363,11 @@ std::vector<Lookup> look_up(const ResolverConfig& config, std::string_view name,
       std::vector<Query> next(1);
       next[0].name = std::exchange(follow_to, "");
       next[0].type = types[i];
+      next[0].edns = edns;
       ask(config, next, deadline);
       const bool authentic = lookups[i].authentic;
       lookups[i] = judge(next[0], steps, follow_to);
+      weigh(config, next[0], deadline, validations, lookups[i]);
       lookups[i].alias = true;
       lookups[i].authentic = lookups[i].authentic && authentic;
     }
@@ -328,6 +383,7 @@ DnsAnswer<T> answer_of(Lookup&& lookup, Take take) {
   answer.alias = lookup.alias;
   answer.alias_loop = lookup.alias_loop;
   answer.authentic = lookup.authentic;
+  answer.unproved = std::move(lookup.unproved);
   answer.problem = std::move(lookup.problem);
   for (DnsRecord& record : lookup.records) answer.records.push_back(take(record));
   return answer;
@@ -345,8 +401,14 @@ std::string_view trim(std::string_view text) {
 
 }  // namespace
 
-std::optional<Endpoint> parse_resolver_line(std::string_view line) {
-  return parse_endpoint(trim(line), dns_port);
+std::optional<ResolverLine> parse_resolver_line(std::string_view line) {
+  constexpr std::string_view word = "trusted";
+  line = trim(line);
+  const std::size_t blank = line.find_first_of(" \t");
+  if (blank != line.npos && trim(line.substr(blank)) != word) return std::nullopt;
+  const std::optional<Endpoint> server = parse_endpoint(line.substr(0, blank), dns_port);
+  if (!server) return std::nullopt;
+  return ResolverLine{*server, blank != line.npos};
 }
 
 std::vector<Endpoint> parse_resolv_conf(std::string_view text) {
@@ -370,11 +432,14 @@ ResolverConfig ResolverConfig::configured(const Control& control) {
   ResolverConfig config;
   if (const auto lines = control.lines("resolver")) {
     for (const std::string& line : *lines) {
-      const std::optional<Endpoint> server = parse_resolver_line(line);
-      if (!server)
-        throw TempError(control.path("resolver") + ": \"" + line +
-                        "\" is not an address, address:port or [address]:port");
-      if (config.servers.size() < max_dns_servers) config.servers.push_back(*server);
+      const std::optional<ResolverLine> parsed = parse_resolver_line(line);
+      if (!parsed)
+        throw TempError(
+            control.path("resolver") + ": \"" + line +
+            "\" is not an address, address:port or [address]:port, perhaps with the word trusted");
+      if (config.servers.size() == max_dns_servers) continue;
+      config.servers.push_back(parsed->server);
+      if (parsed->trusted) config.trusted.push_back(parsed->server);
     }
   }
   if (config.servers.empty()) {
@@ -388,21 +453,23 @@ ResolverConfig ResolverConfig::configured(const Control& control) {
 }
 
 DnsAnswer<MxRecord> Resolver::mx(std::string_view name) const {
-  return answer_of<MxRecord>(std::move(look_up(config_, name, {dns_type::mx})[0]), [](DnsRecord& record) {
-    return MxRecord{record.preference, std::move(record.target)};
-  });
+  return answer_of<MxRecord>(std::move(look_up(config_, name, {dns_type::mx}, validations_)[0]),
+                             [](DnsRecord& record) {
+                               return MxRecord{record.preference, std::move(record.target)};
+                             });
 }
 
 DnsAnswer<IpAddress> Resolver::a(std::string_view name) const {
-  return answer_of<IpAddress>(std::move(look_up(config_, name, {dns_type::a})[0]), address_of);
+  return answer_of<IpAddress>(std::move(look_up(config_, name, {dns_type::a}, validations_)[0]), address_of);
 }
 
 DnsAnswer<IpAddress> Resolver::aaaa(std::string_view name) const {
-  return answer_of<IpAddress>(std::move(look_up(config_, name, {dns_type::aaaa})[0]), address_of);
+  return answer_of<IpAddress>(std::move(look_up(config_, name, {dns_type::aaaa}, validations_)[0]),
+                              address_of);
 }
 
 DnsAnswer<IpAddress> Resolver::addresses(std::string_view name) const {
-  std::vector<Lookup> both = look_up(config_, name, {dns_type::aaaa, dns_type::a});
+  std::vector<Lookup> both = look_up(config_, name, {dns_type::aaaa, dns_type::a}, validations_);
   DnsAnswer<IpAddress> v6 = answer_of<IpAddress>(std::move(both[0]), address_of);
   DnsAnswer<IpAddress> v4 = answer_of<IpAddress>(std::move(both[1]), address_of);
   if (!v6.found()) {
@@ -410,27 +477,29 @@ DnsAnswer<IpAddress> Resolver::addresses(std::string_view name) const {
     return v6.status == DnsStatus::temporary ? v6 : v4;
   }
   v6.authentic = v6.authentic && (v4.authentic || !v4.found());
+  if (v6.unproved.empty()) v6.unproved = std::move(v4.unproved);
   v6.records.insert(v6.records.end(), v4.records.begin(), v4.records.end());
   return v6;
 }
 
 DnsAnswer<std::string> Resolver::ptr(const IpAddress& address) const {
-  return answer_of<std::string>(std::move(look_up(config_, dns_reverse_name(address), {dns_type::ptr})[0]),
-                                [](DnsRecord& record) { return std::move(record.target); });
+  return answer_of<std::string>(
+      std::move(look_up(config_, dns_reverse_name(address), {dns_type::ptr}, validations_)[0]),
+      [](DnsRecord& record) { return std::move(record.target); });
 }
 
 DnsAnswer<std::string> Resolver::txt(std::string_view name) const {
-  return answer_of<std::string>(std::move(look_up(config_, name, {dns_type::txt})[0]),
+  return answer_of<std::string>(std::move(look_up(config_, name, {dns_type::txt}, validations_)[0]),
                                 [](DnsRecord& record) { return std::move(record.text); });
 }
 
 DnsAnswer<std::string> Resolver::cname(std::string_view name) const {
-  return answer_of<std::string>(std::move(look_up(config_, name, {dns_type::cname})[0]),
+  return answer_of<std::string>(std::move(look_up(config_, name, {dns_type::cname}, validations_)[0]),
                                 [](DnsRecord& record) { return std::move(record.target); });
 }
 
 DnsAnswer<std::string> Resolver::raw(std::string_view name, std::uint16_t type) const {
-  return answer_of<std::string>(std::move(look_up(config_, name, {type})[0]),
+  return answer_of<std::string>(std::move(look_up(config_, name, {type}, validations_)[0]),
                                 [](DnsRecord& record) { return std::move(record.data); });
 }
 

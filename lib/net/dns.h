@@ -40,8 +40,12 @@ struct DnsAnswer {
   std::string name;         // where the chain of aliases (CNAME) ended
   bool alias = false;       // there was one
   bool alias_loop = false;  // temporary, because of it
-  bool authentic =
-      false;  // the server validated it (AD) and is on this host, so nobody else can have set the bit
+  // Only with ResolverConfig::dnssec: the server validated all of it, aliases and "no such data" included. It
+  // says so (the AD bit), is to be believed, and has been seen to validate.
+  bool authentic = false;
+  // Only with ResolverConfig::dnssec: why `authentic` cannot be true here, signed or not; a clause about the
+  // server, or empty.
+  std::string unproved;
   std::string problem;  // temporary: one sentence for a log
   bool found() const { return status == DnsStatus::found; }
 };
@@ -56,22 +60,39 @@ constexpr std::size_t max_dns_servers = 8;
 
 struct ResolverConfig {
   std::vector<Endpoint> servers;
+  std::vector<Endpoint> trusted;  // of them; those on this host are so without being named
+  // Is anybody to know whether answers are authentic? Queries carry DO then, and every server that answers is
+  // asked twice more, once: see Resolver.
+  bool dnssec = false;
   std::chrono::milliseconds first_wait{2000};  // for one try; doubles after each round of all servers
   std::chrono::milliseconds limit{30000};      // for one look-up, aliases and TCP included
 
-  // control/resolver ("address", "address:port", "[v6]:port", one a line); without it the nameserver lines of
+  // control/resolver ("address", "address:port", "[v6]:port", one a line, perhaps with the word "trusted"
+  // behind it); without it the nameserver lines of
   // /etc/resolv.conf; without any 127.0.0.1. control/timeoutdns: limit in seconds. Throws TempError for a
   // line that is no address.
   static ResolverConfig configured(const Control& control);
 };
 
+struct ResolverLine {
+  Endpoint server;
+  bool trusted = false;  // what it says of DNSSEC is believed though it is on another host
+};
 // One line of control/resolver; nullopt when it is none. Pure.
-std::optional<Endpoint> parse_resolver_line(std::string_view line);
+std::optional<ResolverLine> parse_resolver_line(std::string_view line);
 // The nameserver lines of a resolv.conf(5), port 53; lines it does not understand are passed over. Pure.
 std::vector<Endpoint> parse_resolv_conf(std::string_view text);
 
 // Names are ASCII (lib/mail/domain.h makes A-labels). A name that DNS cannot hold is no_name: it cannot
 // exist. Never throws for what the network does; SystemError when not even a socket can be had.
+//
+// With ResolverConfig::dnssec a server that has answered has to prove, once in a Resolver's life, that it
+// validates. The root is signed: of its SOA record a server that validates says that it is authentic, and one
+// that does not, or has no trust anchor, cannot. 10.in-addr.arpa never is (RFC 6303 section 3: served
+// locally, or delegated unsigned): a server that says so of it sets the bit without looking. A server that
+// answers either wrongly makes nothing authentic; one that does not answer them makes the look-up temporary,
+// because who is able to stop that answer must not gain by it. What it cannot prove: that the server would
+// find out a forged answer. And on the way from a trusted server on another host the bit may be forged.
 class Resolver {
  public:
   explicit Resolver(ResolverConfig config) : config_(std::move(config)) {}
@@ -89,8 +110,15 @@ class Resolver {
   // Any other type: record data as it came (TLSA).
   DnsAnswer<std::string> raw(std::string_view name, std::uint16_t type) const;
 
+  // What a server proved; only those that answered both questions are kept.
+  struct Validation {
+    Endpoint server;
+    std::string obstacle;  // why its AD bit counts for nothing: a clause; empty: it validates
+  };
+
  private:
   ResolverConfig config_;
+  mutable std::vector<Validation> validations_;
 };
 
 }  // namespace hato

@@ -173,7 +173,7 @@ std::optional<std::string> encode_dns_name(std::string_view name) {
 }
 
 std::optional<std::string> make_dns_query(std::uint16_t id, std::string_view name, std::uint16_t type,
-                                          bool edns) {
+                                          DnsEdns edns) {
   const std::optional<std::string> wire = encode_dns_name(name);
   if (!wire) return std::nullopt;
   std::string query;
@@ -182,16 +182,16 @@ std::optional<std::string> make_dns_query(std::uint16_t id, std::string_view nam
   put16(query, 1);
   put16(query, 0);
   put16(query, 0);
-  put16(query, edns ? 1 : 0);
+  put16(query, edns == DnsEdns::none ? 0 : 1);
   query += *wire;
   put16(query, type);
   put16(query, class_in);
-  if (edns) {
+  if (edns != DnsEdns::none) {
     query.push_back('\0');
     put16(query, dns_type::opt);
     put16(query, dns_udp_size);
     put16(query, 0);
-    put16(query, 0);
+    put16(query, edns == DnsEdns::dnssec ? 0x8000 : 0);
     put16(query, 0);
   }
   return query;

@@ -28,9 +28,13 @@ constexpr std::size_t dns_udp_size = 1232;  // what we offer by EDNS: fits every
 // octets, a byte outside printable ASCII, a backslash. One final dot is ignored.
 std::optional<std::string> encode_dns_name(std::string_view name);
 
-// A query for one name and type, class IN, recursion desired; with an OPT record when edns. nullopt as above.
+// How much of EDNS a query has: no OPT record, one, or one with the DO bit (RFC 3225), without which some
+// servers do not tell whether they validated.
+enum class DnsEdns { none, plain, dnssec };
+
+// A query for one name and type, class IN, recursion desired. nullopt as above.
 std::optional<std::string> make_dns_query(std::uint16_t id, std::string_view name, std::uint16_t type,
-                                          bool edns);
+                                          DnsEdns edns);
 
 struct DnsRecord {
   std::string owner;

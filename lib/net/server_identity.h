@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/net/certificate_chain.h"
+#include "lib/net/tlsa.h"
 #include "lib/net/trust_store.h"
 
 namespace hato {
@@ -21,6 +22,13 @@ struct ServerVerdict {
 // 1970. Throws SystemError when the authorities' file cannot be read.
 ServerVerdict judge_server(const CertificateChain& chain, const TrustStore& trust,
                            const std::vector<std::string>& names, std::int64_t now);
+
+// The same by a domain's TLSA records (tlsa_that_count(); not empty) instead of authorities. One of usage
+// DANE-EE that matches the server's own certificate is enough, whatever names and dates that has (RFC 7672
+// section 3.1.1); one of usage DANE-TA stands for an authority, of whose certificates only those for one of
+// the names are good. names[0] is the one that the records were found for.
+ServerVerdict judge_server_by_tlsa(const CertificateChain& chain, const std::vector<TlsaRecord>& records,
+                                   const std::vector<std::string>& names, std::int64_t now);
 
 // The names to ask for. wanted: of the word "verify=" (lib/net/tls_words.h), or empty. domain: what mail is
 // for, or the relay. host: the mail exchanger or relay that we are connected to, a name, or an address in

@@ -17,14 +17,14 @@ std::string u16(unsigned n) {
   return {static_cast<char>(n >> 8), static_cast<char>(n)};
 }
 
-std::string record(const std::string& name, unsigned type, const std::string& data) {
+std::string record_of(const std::string& name, unsigned type, const std::string& data) {
   return *encode_dns_name(name) + u16(type) + u16(1) + u16(0) + u16(60) +
          u16(static_cast<unsigned>(data.size())) + data;
 }
 
 std::string type_name(unsigned type) {
-  const std::map<unsigned, std::string> names = {{1, "A"},   {5, "CNAME"}, {12, "PTR"},
-                                                 {15, "MX"}, {16, "TXT"},  {28, "AAAA"}};
+  const std::map<unsigned, std::string> names = {{1, "A"},    {5, "CNAME"}, {12, "PTR"}, {15, "MX"},
+                                                 {16, "TXT"}, {28, "AAAA"}, {6, "SOA"},  {52, "TLSA"}};
   const auto found = names.find(type);
   return found == names.end() ? std::to_string(type) : found->second;
 }
@@ -101,6 +101,16 @@ void DnsServer::cname_bytes(const std::string& name, const std::string& label) {
 void DnsServer::exists(const std::string& name) {
   names_.insert(name);
 }
+void DnsServer::record(const std::string& name, unsigned type, const std::string& data) {
+  records_[{name, type}].push_back(data);
+  names_.insert(name);
+}
+void DnsServer::validates() {
+  validates_ = true;
+  record(".", dns_type::soa, std::string(22, '\0'));
+  exists("10.in-addr.arpa");
+  unsign("10.in-addr.arpa");
+}
 void DnsServer::trick(const std::string& name, Trick trick) {
   tricks_[name].insert(trick);
   names_.insert(name);
@@ -133,10 +143,10 @@ std::string DnsServer::answer(std::string_view query, bool tcp, bool lie) {
   std::string answers;
   unsigned count = 0;
   const auto add = [&](const std::string& owner, unsigned t, const std::string& data) {
-    answers += record(owner, t, data);
+    answers += record_of(owner, t, data);
     ++count;
   };
-  if (has(name, Trick::authentic)) flags |= 0x20;
+  bool authentic = has(name, Trick::authentic) || (validates_ && unsigned_.count(name) == 0);
   if (has(name, Trick::servfail)) flags |= 2;
   if (has(name, Trick::refused)) flags |= 5;
   if (has(name, Trick::formerr_on_edns) && edns) flags |= 1;
@@ -159,6 +169,7 @@ std::string DnsServer::answer(std::string_view query, bool tcp, bool lie) {
     for (unsigned steps = 0; type != dns_type::cname && aliases_.count(name) > 0 && steps < 30; ++steps) {
       add(name, dns_type::cname, *encode_dns_name(aliases_[name]));
       name = aliases_[name];
+      if (unsigned_.count(name) > 0) authentic = false;
       if (first_only) break;
     }
     if (type == dns_type::cname && aliases_.count(name) > 0)
@@ -168,6 +179,7 @@ std::string DnsServer::answer(std::string_view query, bool tcp, bool lie) {
       for (const std::string& data : found->second) add(name, type, data);
     if (names_.count(name) == 0 && !(first_only && count > 0)) flags |= 3;
   }
+  if (authentic) flags |= 0x20;
   return u16(message->id) + u16(flags) + u16(1) + u16(count) + u16(0) + u16(0) + question + answers;
 }
 

@@ -31,7 +31,12 @@ class DnsServer {
   void cname(const std::string& name, const std::string& target);
   void txt(const std::string& name, const std::vector<std::string>& strings);
   void ptr(const std::string& name, const std::string& target);
-  void exists(const std::string& name);  // without records
+  void exists(const std::string& name);                                          // without records
+  void record(const std::string& name, unsigned type, const std::string& data);  // any other type
+  // It proves that it validates (lib/net/dns.h), and all answers have the AD bit from here on, but for those
+  // that come across a name that was unsigned.
+  void validates();
+  void unsign(const std::string& name) { unsigned_.insert(name); }
   // An alias to one label with these bytes, whatever they are.
   void cname_bytes(const std::string& name, const std::string& label);
 
@@ -73,7 +78,8 @@ class DnsServer {
   std::map<std::pair<std::string, unsigned>, std::vector<std::string>> records_;  // (name, type) -> data
   std::map<std::string, std::string> aliases_;
   std::map<std::string, std::string> odd_aliases_;  // name -> wire form of the target
-  std::set<std::string> names_;
+  std::set<std::string> names_, unsigned_;
+  bool validates_ = false;
   std::map<std::string, std::set<Trick>> tricks_;
   std::set<Trick> all_;
   mutable std::mutex mutex_;

@@ -24,6 +24,15 @@ Resolver resolver(const std::vector<Endpoint>& servers, std::chrono::millisecond
   return Resolver(config);
 }
 
+Resolver validating(const std::vector<Endpoint>& servers) {
+  ResolverConfig config;
+  config.servers = servers;
+  config.first_wait = 200ms;
+  config.limit = 5000ms;
+  config.dnssec = true;
+  return Resolver(config);
+}
+
 std::vector<std::string> texts(const DnsAnswer<IpAddress>& answer) {
   std::vector<std::string> result;
   for (const IpAddress& ip : answer.records) result.push_back(ip.text());
@@ -243,13 +252,77 @@ TEST_CASE("dns: a server without EDNS", "[dns]") {
   CHECK(server.count("A a.test") == 2);
 }
 
-TEST_CASE("dns: the AD bit, and a server on IPv6", "[dns]") {
+TEST_CASE("dns: the AD bit of a server that validates, on IPv6", "[dns][dnssec]") {
   DnsServer server("::1");
+  server.validates();
   server.a("signed.test", "192.0.2.1");
   server.a("plain.test", "192.0.2.1");
-  server.trick("signed.test", Trick::authentic);
-  const Resolver dns = resolver({server.endpoint()});
-  CHECK(dns.a("signed.test").authentic);
-  CHECK(dns.a("plain.test").found());
-  CHECK_FALSE(dns.a("plain.test").authentic);
+  server.unsign("plain.test");
+  server.cname("alias.test", "signed.test");
+  server.cname("half.test", "plain.test");
+  server.cname("step.test", "plain.test");
+  server.trick("step.test", Trick::one_alias_only);
+  const Resolver plain = resolver({server.endpoint()});
+  CHECK_FALSE(plain.a("signed.test").authentic);  // nobody wanted to know
+  CHECK(server.count("SOA .") == 0);
+  const Resolver dns = validating({server.endpoint()});
+  for (const auto& [name, authentic] : {std::pair{"signed.test", true},
+                                        {"plain.test", false},
+                                        {"alias.test", true},
+                                        {"half.test", false},
+                                        {"step.test", false}}) {
+    CAPTURE(name);
+    const DnsAnswer<IpAddress> answer = dns.a(name);
+    CHECK(answer.found());
+    CHECK(answer.authentic == authentic);
+    CHECK(answer.unproved.empty());
+  }
+  CHECK(dns.mx("signed.test").authentic);  // that there is none
+  CHECK(dns.cname("half.test").authentic);
+  CHECK(dns.addresses("signed.test").authentic);
+  CHECK(server.count("SOA .") == 1);
+  CHECK(server.count("SOA 10.in-addr.arpa") == 1);
+}
+
+TEST_CASE("dns: whose AD bit counts for nothing", "[dns][dnssec]") {
+  DnsServer server;
+  server.a("signed.test", "192.0.2.1");
+  const std::string who = "the DNS server " + server.control_line();
+  SECTION("it does not validate") {
+    server.trick("signed.test", Trick::authentic);
+    server.record(".", dns_type::soa, std::string(22, '\0'));
+    server.exists("10.in-addr.arpa");
+    const DnsAnswer<IpAddress> answer = validating({server.endpoint()}).a("signed.test");
+    CHECK(answer.found());
+    CHECK_FALSE(answer.authentic);
+    CHECK(answer.unproved == who + " does not validate (DNSSEC)");
+  }
+  SECTION("it has no root") {
+    server.trick_all(Trick::authentic);
+    CHECK(validating({server.endpoint()}).a("signed.test").unproved == who + " does not validate (DNSSEC)");
+  }
+  SECTION("it sets the bit always") {
+    server.validates();
+    server.trick("10.in-addr.arpa", Trick::authentic);
+    const DnsAnswer<IpAddress> answer = validating({server.endpoint()}).a("signed.test");
+    CHECK_FALSE(answer.authentic);
+    CHECK(answer.unproved == who + " calls authentic what nobody has signed");
+  }
+  SECTION("it does not answer that") {
+    server.validates();
+    const char* name = GENERATE(".", "10.in-addr.arpa");
+    server.trick(name, Trick::servfail);
+    const DnsAnswer<IpAddress> answer = validating({server.endpoint()}).a("signed.test");
+    CHECK(answer.status == DnsStatus::temporary);
+    CHECK(answer.records.empty());
+    CHECK(answer.problem == who + " does not say whether it validates: DNS server " + server.control_line() +
+                                " answered SERVFAIL");
+  }
+  SECTION("one of two") {
+    DnsServer other;
+    other.trick_all(Trick::authentic);
+    other.trick_all(Trick::servfail);
+    server.validates();
+    CHECK(validating({other.endpoint(), server.endpoint()}).a("signed.test").authentic);
+  }
 }

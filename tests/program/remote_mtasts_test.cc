@@ -1,6 +1,7 @@
 // qmail-remote and MTA-STS: the policies of domains, from a qmail-mtastsd that runs, and without one.
 #include "tests/program/mtasts_stage.h"
 #include "tests/program/remote_stage.h"
+#include "tests/tlsa_of.h"
 
 using namespace hato;
 using namespace hato::test;
@@ -165,5 +166,38 @@ TEST_CASE("remote MTA-STS: who is not asked", "[remote][mtasts]") {
   SECTION("the domain has a relay") {
     remote.relay(server);
     CHECK(remote.send_to(sts_domain).back() == said);
+  }
+}
+
+TEST_CASE("remote MTA-STS: TLSA records go before it (RFC 8461 section 2)", "[remote][mtasts][dane]") {
+  StsRemote remote;
+  remote.home.write("control/dane", "1\n");
+  remote.dns.validates();
+  SmtpServer server(tls_script(good_chain, certificates::good_key));
+  remote.by_mx(server.port());
+  const std::string at = "_" + std::to_string(server.port()) + "._tcp.mx.wild.test";
+  SECTION("a host that they fit is good though the policy does not know it") {
+    remote.know(sts_policy_text("enforce", "mail.wild.test"));
+    remote.dns.record(at, dns_type::tlsa, tlsa_of(3, 1, 1, certificates::good));
+    CHECK(remote.send_to(sts_domain).back() ==
+          said + encrypted +
+              "verified by a TLSA record (3 1 1) for mx.wild.test.\nDANE: the TLSA records of "
+              "mx.wild.test are enforced.\n");
+  }
+  SECTION("one that they do not fit is bad though the policy would have it") {
+    remote.know(sts_policy_text("enforce", "mx.wild.test"));
+    remote.dns.record(at, dns_type::tlsa, tlsa_of(3, 1, 1, certificates::other));
+    CHECK(starts(remote.send_to(sts_domain).back(),
+                 "ZConnected to 127.0.0.1 but its certificate will not do: "
+                 "not verified: no TLSA record of mx.wild.test fits it"));
+  }
+  SECTION("where they say nothing of who it is, the policy does") {
+    remote.know(sts_policy_text("enforce", "mail.wild.test"));
+    remote.dns.record(at, dns_type::tlsa, tlsa_of(1, 1, 1, certificates::good));
+    CHECK(starts(remote.send_to(sts_domain).back(), "ZThe MTA-STS policy of wild.test does not know"));
+  }
+  SECTION("where there are none, too") {
+    remote.know(sts_policy_text("enforce", "mx.wild.test"));
+    CHECK(remote.send_to(sts_domain).back() == said + encrypted + "verified for mx.wild.test.\n" + enforced);
   }
 }

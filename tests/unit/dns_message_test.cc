@@ -69,13 +69,17 @@ TEST_CASE("dns names on the wire", "[dns]") {
 }
 
 TEST_CASE("dns query", "[dns]") {
-  CHECK(*make_dns_query(0x1234, "a.b", dns_type::mx, false) ==
+  CHECK(*make_dns_query(0x1234, "a.b", dns_type::mx, DnsEdns::none) ==
         u16(0x1234) + u16(0x0120) + u16(1) + u16(0) + u16(0) + u16(0) + "\1a\1b\0"s + u16(15) + u16(1));
   // RFC 6891 6.1.2: root name, type 41, class is our size
-  CHECK(*make_dns_query(0x1234, "a.b", dns_type::mx, true) ==
+  CHECK(*make_dns_query(0x1234, "a.b", dns_type::mx, DnsEdns::plain) ==
         u16(0x1234) + u16(0x0120) + u16(1) + u16(0) + u16(0) + u16(1) + "\1a\1b\0"s + u16(15) + u16(1) +
             "\0"s + u16(41) + u16(1232) + u16(0) + u16(0) + u16(0));
-  CHECK_FALSE(make_dns_query(1, "a..b", dns_type::a, true));
+  // RFC 3225: the DO bit
+  CHECK(*make_dns_query(0x1234, ".", dns_type::soa, DnsEdns::dnssec) ==
+        u16(0x1234) + u16(0x0120) + u16(1) + u16(0) + u16(0) + u16(1) + "\0"s + u16(6) + u16(1) + "\0"s +
+            u16(41) + u16(1232) + u16(0) + u16(0x8000) + u16(0));
+  CHECK_FALSE(make_dns_query(1, "a..b", dns_type::a, DnsEdns::plain));
 }
 
 TEST_CASE("dns answer: records of every type we use", "[dns]") {
@@ -213,8 +217,16 @@ TEST_CASE("dns: control/resolver lines", "[dns]") {
     CAPTURE(row.line);
     const auto server = parse_resolver_line(row.line);
     REQUIRE(server.has_value() == (row.server != nullptr));
-    if (server) CHECK(server->address.with_port(server->port) == row.server);
+    if (!server) continue;
+    CHECK(server->server.address.with_port(server->server.port) == row.server);
+    CHECK_FALSE(server->trusted);
   }
+  const auto trusted = parse_resolver_line(" 192.0.2.1:54 \ttrusted ");
+  REQUIRE(trusted);
+  CHECK(trusted->trusted);
+  CHECK(trusted->server.port == 54);
+  CHECK_FALSE(parse_resolver_line("192.0.2.1 trust"));
+  CHECK_FALSE(parse_resolver_line("trusted"));
 }
 
 TEST_CASE("dns: resolv.conf", "[dns]") {
