@@ -19,6 +19,8 @@
 #include "lib/store/tcpto.h"
 #include "lib/store/users.h"
 #include "qmail-send/spawn_protocol.h"
+#include "tests/certificates.h"
+#include "tests/program/dns_server.h"
 #include "tests/program/private_home.h"
 #include "tests/program/process.h"
 #include "tests/program/smtp_server.h"
@@ -697,4 +699,136 @@ TEST_CASE("agents: many at once, and none left behind", "[agents]") {
   CHECK(reports.size() == 100);
   CHECK(spawner.close() == 0);
   for (const auto& server : servers) CHECK(messages_of_each(*server) == Counts{5, 5, 5, 5, 5});
+}
+
+namespace {
+
+SmtpScript tls_script() {
+  SmtpScript script;
+  script.ehlo = "250-test\n250-PIPELINING\n250 STARTTLS";
+  script.ehlo_in_tls = "250-test\n250-PIPELINING\n250 AUTH PLAIN";
+  script.replies = {{"AUTH PLAIN", "235 ok"}};
+  script.tls = {std::string(certificates::good) + certificates::middle, certificates::good_key};
+  return script;
+}
+
+std::size_t count_of(const SmtpSession& session, const std::string& start) {
+  return static_cast<std::size_t>(
+      std::count_if(session.commands.begin(), session.commands.end(),
+                    [&](const std::string& command) { return command.starts_with(start); }));
+}
+
+const std::string in_tls =
+    "127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\nTLS: TLSv1.2 "
+    "ECDHE-ECDSA-AES128-GCM-SHA256, certificate ";
+
+}  // namespace
+
+TEST_CASE("agents: several messages in one TLS session, each with the line about it", "[agents][tls]") {
+  const bool on_connect = GENERATE(false, true);
+  RealRemote remote;
+  SmtpScript script = tls_script();
+  script.tls_on_connect = on_connect;
+  SmtpServer server(script);
+  remote.home.write("control/tlsca", certificates::root);
+  remote.route({":" + remote.to(server) + (on_connect ? " tls verify" : " verify")});
+  Spawner spawner(remote.args);
+  for (const char* recipient : {"u@a.test", "u@b.test", "u@a.test"}) {
+    const DeliveryReport report = spawner.deliver_one(recipient);
+    CHECK(report.status == 'K');
+    CHECK(report.text == in_tls + "verified for 127.0.0.1.\n");
+  }
+  CHECK(spawner.close() == 0);
+  REQUIRE(messages_of_each(server) == Counts{3});
+  const SmtpSession session = server.sessions().at(0);
+  CHECK(count_of(session, "STARTTLS") == (on_connect ? 0 : 1));
+  CHECK(count_of(session, "(TLS") == 1);
+  CHECK(count_of(session, "EHLO") == (on_connect ? 1 : 2));
+  CHECK(session.commands.back() == "QUIT");
+}
+
+TEST_CASE("agents: a server that wants no more in this TLS session gets the next in a new one",
+          "[agents][tls]") {
+  const char* const answer = GENERATE("", "421 4.7.0 too many messages");
+  RealRemote remote;
+  SmtpScript script = tls_script();
+  script.most_messages = 1;
+  script.too_many = answer;
+  SmtpServer server(script);
+  remote.home.write("control/tlsca", certificates::root);
+  remote.route({":" + remote.to(server) + " verify"});
+  Spawner spawner(remote.args);
+  for (int i = 0; i < 2; ++i)
+    CHECK(spawner.deliver_one("u@a.test").text == in_tls + "verified for 127.0.0.1.\n");
+  CHECK(spawner.close() == 0);
+  CHECK(messages_of_each(server) == Counts{1, 1});
+  for (const SmtpSession& session : server.sessions()) CHECK(count_of(session, "(TLS") == 1);
+}
+
+TEST_CASE("agents: one login for the messages of one sender's domain, and another for another's",
+          "[agents][tls]") {
+  RealRemote remote;
+  SmtpServer server(tls_script());
+  remote.home.write("control/tlsca", certificates::root);
+  remote.home.write("control/smtpauth", "isp@x.test:x:secret\nisp:rest:secret\n", 0600);
+  const User qmailr = *passwd_user(conf::user_qmailr);
+  const std::string logins = remote.home.path("control/smtpauth");
+  REQUIRE(chown(logins.c_str(), qmailr.uid, qmailr.gid) == 0);
+  REQUIRE(chmod(logins.c_str(), 0400) == 0);
+  remote.route({":" + remote.to(server) + " verify auth=isp"});
+  Spawner spawner(remote.args);
+  for (const char* sender : {"s@x.test", "t@X.test", "s@y.test", "t@y.test"})
+    CHECK(spawner.deliver_one("u@a.test", sender).status == 'K');
+  CHECK(spawner.close() == 0);
+  REQUIRE(messages_of_each(server) == Counts{2, 2});
+  const std::string as_x = "AUTH PLAIN AHgAc2VjcmV0", as_rest = "AUTH PLAIN AHJlc3QAc2VjcmV0";
+  CHECK(count_of(server.sessions().at(0), "AUTH") == 1);
+  CHECK(count_of(server.sessions().at(0), as_x) == 1);
+  CHECK(count_of(server.sessions().at(1), "AUTH") == 1);
+  CHECK(count_of(server.sessions().at(1), as_rest) == 1);
+}
+
+TEST_CASE("agents: domains with one mail exchanger and policies of their own", "[agents][tls]") {
+  RealRemote remote;
+  SmtpScript script = tls_script();
+  script.tls = {certificates::self, certificates::self_key};
+  SmtpServer server(script);
+  DnsServer dns;
+  for (const char* domain : {"a.test", "b.test", "c.test"}) dns.mx(domain, 1, "mx.test");
+  dns.a("mx.test", "127.0.0.1");
+  remote.home.write("control/resolver", dns.control_line() + "\n");
+  remote.home.write("control/tlsca", certificates::root);
+  remote.route({"::" + std::to_string(server.port())});
+  const std::string sent = in_tls + "not verified: it is self-signed.\n";
+  SECTION("by control/tlshosts") {
+    remote.home.write("control/tlshosts", "b.test:verify=mx.test\n");
+    Spawner spawner(remote.args);
+    for (int i = 0; i < 2; ++i) CHECK(spawner.deliver_one("u@a.test").text == sent);
+    const DeliveryReport refused = spawner.deliver_one("u@b.test");
+    CHECK(refused.status == 'Z');
+    CHECK(refused.text.starts_with("Connected to 127.0.0.1 but its certificate will not do: "));
+    CHECK(spawner.deliver_one("u@c.test").text == sent);
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(server) == Counts{2, 0, 1});
+  }
+  SECTION(
+      "by policies that come from outside (control/mtasts, control/dane): a domain has its own connection") {
+    remote.home.write("control/mtasts", "1\n");
+    remote.home.write("control/dane", "1\n");
+    dns.validates();
+    Spawner spawner(remote.args);
+    for (const char* recipient : {"u@a.test", "v@A.test", "u@b.test", "v@b.test"})
+      CHECK(spawner.deliver_one(recipient).text == sent);
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(server) == Counts{2, 2});
+  }
+  SECTION("by their routes") {
+    remote.route({"b.test:127.0.0.1:" + std::to_string(server.port()) + " verify",
+                  ":127.0.0.1:" + std::to_string(server.port())});
+    Spawner spawner(remote.args);
+    CHECK(spawner.deliver_one("u@a.test").text == sent);
+    CHECK(spawner.deliver_one("u@b.test").status == 'Z');
+    CHECK(spawner.close() == 0);
+    CHECK(messages_of_each(server) == Counts{1, 0});
+  }
 }
