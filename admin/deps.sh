@@ -13,7 +13,7 @@ PATH=$PATH:/usr/sbin:/sbin
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 case $1 in
 build)
-  packages='g++ make libc6-dev libowfat-dev libbearssl-dev libseccomp-dev libcrypt-dev ucspi-tcp|ucspi-tcp-ipv6'
+  packages='g++ make libc6-dev libowfat-dev libbearssl-dev libseccomp-dev libcrypt-dev nlohmann-json3-dev ucspi-tcp|ucspi-tcp-ipv6'
   unpacked=
   ;;
 check)
