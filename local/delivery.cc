@@ -41,6 +41,7 @@ std::string Delivery::new_sender(ListOwner owner) const {
 std::optional<Delivery> parse_delivery(int argc, char** argv) {
   Delivery delivery;
   opterr = 0;
+  optind = 0;  // from the beginning, even if other arguments were parsed before
   for (int option; (option = getopt(argc, argv, "+nN")) != -1;) {
     if (option == '?') return std::nullopt;
     delivery.describe_only = option == 'n';

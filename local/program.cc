@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,19 +75,13 @@ void limit(__rlimit_resource resource, rlim_t soft, rlim_t hard) {
   throw TempError(std::string("Unable to run ") + shell + ": " + errno_text(errno) + ". (#4.3.0)");
 }
 
-bool same_file(int a, int b) {
-  struct stat first, second;
-  return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
-         first.st_ino == second.st_ino;
-}
-
 // One of the program's outputs, on its way to one of ours.
 struct Channel {
   Fd from;
-  int to;
+  Output::To to;
 
   // Reads what is there; the first `left` bytes go on. Closes at the end of file.
-  void pump(std::size_t& left) {
+  void pump(Output& output, std::size_t& left) {
     char space[8192];
     for (;;) {
       const ssize_t n = read(from.get(), space, sizeof space);
@@ -97,17 +90,13 @@ struct Channel {
       if (n <= 0) return from.reset();
       const std::size_t keep = std::min(left, static_cast<std::size_t>(n));
       left -= keep;
-      try {
-        write_all(to, {space, keep}, "program output");
-      } catch (const SystemError&) {
-        left = 0;  // nobody listens; the program's exit code still counts
-      }
+      if (keep > 0 && !output.say(to, {space, keep})) left = 0;  // nobody listens; the exit code still counts
     }
   }
 };
 
 // True when the program has ended, false at the deadline.
-bool attend(pid_t pid, Channel* channels, std::size_t channel_count, std::size_t& output_left,
+bool attend(pid_t pid, Channel* channels, std::size_t channel_count, Output& output, std::size_t& output_left,
             Deadline deadline, int& status) {
   const Fd ended(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   for (;;) {
@@ -118,7 +107,7 @@ bool attend(pid_t pid, Channel* channels, std::size_t channel_count, std::size_t
     if (poll(polled, 1 + channel_count, wait) < 0 && errno != EINTR) throw_errno("poll");
     const pid_t gone = waitpid(pid, &status, WNOHANG);
     for (std::size_t i = 0; i < channel_count; ++i)
-      if (channels[i].from) channels[i].pump(output_left);
+      if (channels[i].from) channels[i].pump(output, output_left);
     if (gone == pid) return true;
     if (deadline.passed()) return false;
   }
@@ -156,12 +145,12 @@ ProgramVerdict program_verdict(int exit_code) {
   }
 }
 
-ProgramRunner::ProgramRunner(MessageFile& message, ProgramLimits limits)
-    : copy_(private_copy(message)), limits_(limits) {}
+ProgramRunner::ProgramRunner(MessageFile& message, ProgramLimits limits, Output& output)
+    : copy_(private_copy(message)), output_(output), limits_(limits) {}
 
 ProgramVerdict ProgramRunner::run(const std::string& command) {
   if (lseek(copy_.get(), 0, SEEK_SET) < 0) throw_errno("rewind a copy of the message");
-  const bool one_output = same_file(1, 2);  // then what is said on both stays in order
+  const bool one_output = output_.one_place();  // then what is said on both stays in order
   FdPair out = make_pipe();
   FdPair err = one_output ? FdPair{} : make_pipe();
   const pid_t parent = getpid();
@@ -172,12 +161,12 @@ ProgramVerdict ProgramRunner::run(const std::string& command) {
   setpgid(pid, pid);  // whoever is first: the group must be there before it is killed
   out.second.reset();
   err.second.reset();
-  Channel channels[2] = {{std::move(out.first), 1}, {std::move(err.first), 2}};
+  Channel channels[2] = {{std::move(out.first), Output::To::out}, {std::move(err.first), Output::To::error}};
   for (const Channel& channel : channels)
     if (channel.from) set_nonblocking(channel.from.get(), true);
   const Deadline deadline = limits_.seconds > 0 ? Deadline::in_seconds(limits_.seconds) : Deadline::never();
   int status = 0;
-  if (!attend(pid, channels, one_output ? 1 : 2, output_left_, deadline, status)) {
+  if (!attend(pid, channels, one_output ? 1 : 2, output_, output_left_, deadline, status)) {
     kill(-pid, SIGKILL);
     wait_for_child(pid);
     throw TempError("A program ran longer than " + std::to_string(limits_.seconds) +

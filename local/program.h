@@ -7,6 +7,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/store/message_file.h"
+#include "local/output.h"
 
 namespace hato {
 
@@ -37,15 +38,16 @@ ProgramVerdict program_verdict(int exit_code);
 // Runs program lines, each with its own reading of the same read-only copy of the message.
 class ProgramRunner {
  public:
-  ProgramRunner(MessageFile& message, ProgramLimits limits);
+  ProgramRunner(MessageFile& message, ProgramLimits limits, Output& output);
 
-  // Its output goes to this process' fds 1 and 2. Returns when the shell has ended; what it left in the
+  // What it prints goes to the output given. Returns when the shell has ended; what it left in the
   // background loses its output and is not waited for. TempError: it crashed, could not be started, or was
   // killed at its deadline. The environment is this process' (set_delivery_environment).
   ProgramVerdict run(const std::string& command);
 
  private:
   Fd copy_;
+  Output& output_;
   ProgramLimits limits_;
   std::size_t output_left_ = program_output_limit;
 };

@@ -1,8 +1,13 @@
 // qmail-local [-nN] USER HOMEDIR LOCAL DASH EXT DOMAIN SENDER DEFAULTDELIVERY: delivers the message on
 // descriptor 0 as the recipient's dot-file says. man qmail-local, dot-qmail, qmail-command.
+//
+// Started by qmail-lspawn it may be an agent (lib/base/agent.h): it stays and delivers further messages,
+// still to the same user and as the same user.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <vector>
 
 #include "lib/base/agent.h"
 #include "lib/base/conf.h"
@@ -21,6 +26,7 @@
 #include "lib/store/message_file.h"
 #include "local/delivery.h"
 #include "local/forward.h"
+#include "local/output.h"
 #include "local/program.h"
 
 using namespace hato;
@@ -28,6 +34,10 @@ using namespace hato;
 namespace {
 
 using Kind = DotfileInstruction::Kind;
+
+constexpr int message_fd = 0;
+constexpr int error_fd = 2;
+constexpr int exit_done = 0, exit_temporary = 111;
 
 // Bytes of a dot-file: a list of 200 000 forward lines passes.
 constexpr std::size_t dotfile_limit = 16U << 20;
@@ -50,9 +60,9 @@ void go_home(const Delivery& delivery) {
   }
 }
 
-MessageFile open_message() {
+MessageFile open_message(int fd) {
   try {
-    return MessageFile(0);
+    return MessageFile(fd);
   } catch (const SystemError&) {
     throw TempError("Unable to rewind message. (#4.3.0)");
   }
@@ -102,12 +112,7 @@ struct Counts {
   }
 };
 
-void say(const std::string& text) {
-  if (write(1, text.data(), text.size()) < 0) {
-  }  // the delivery is done, whether anybody hears of it or not
-}
-
-void describe(const Dotfile& dotfile) {
+void describe(const Dotfile& dotfile, Output& output) {
   Counts counts;
   std::string text;
   for (const DotfileInstruction& instruction : dotfile.instructions) {
@@ -120,16 +125,18 @@ void describe(const Dotfile& dotfile) {
     if (word != nullptr) text += word + std::string(instruction.text) + "\n";
   }
   if (!dotfile.problem) text += counts.report();
-  say(text);
+  output.say(Output::To::out, text);
   if (dotfile.problem) throw TempError(*dotfile.problem);
 }
 
 // One delivery under way.
 class Deliverer {
  public:
-  Deliverer(const Delivery& delivery, MessageFile& message, std::optional<std::string> default_part)
+  Deliverer(const Delivery& delivery, MessageFile& message, Output& output,
+            std::optional<std::string> default_part)
       : delivery_(delivery),
         message_(message),
+        output_(output),
         default_part_(std::move(default_part)),
         head_(delivery.return_path() + delivery.delivered_to()) {}
 
@@ -147,6 +154,7 @@ class Deliverer {
 
   const Delivery& delivery_;
   MessageFile& message_;
+  Output& output_;
   std::optional<std::string> default_part_;
   std::string head_;  // the lines in front of a message in a file
   std::optional<std::string> new_sender_;
@@ -185,7 +193,7 @@ void Deliverer::mbox(const std::string& name) {
 
 bool Deliverer::program(const std::string& command) {
   prepare_others();
-  if (!programs_) programs_.emplace(message_, program_limits());
+  if (!programs_) programs_.emplace(message_, program_limits(), output_);
   switch (programs_->run(command)) {
     case ProgramVerdict::delivered:
       return true;
@@ -256,7 +264,7 @@ void Deliverer::follow(const Dotfile& dotfile) {
   std::string said = counts.report();
   if (qp_ != 0) said += "qp " + std::to_string(qp_) + "\n";
   if (dsn_passed_on_) said += dsn_passed_on;
-  say(said);
+  output_.say(Output::To::out, said);  // it is done, whether anybody hears of it or not
 }
 
 // A file that is wrong somewhere is refused before anything is delivered, or each retry would deliver its
@@ -268,14 +276,14 @@ void refuse_broken(const Dotfile& dotfile) {
   throw TempError(*dotfile.problem);
 }
 
-void deliver(const Delivery& delivery) {
+void deliver(const Delivery& delivery, int from, Output& output) {
   go_home(delivery);
   if (delivery.describe_only) {
     const Orders orders = read_orders(delivery);
-    describe(parse_dotfile(orders.text, orders.forward_only));
+    describe(parse_dotfile(orders.text, orders.forward_only), output);
     return;
   }
-  MessageFile message = open_message();
+  MessageFile message = open_message(from);
   try {
     if (message.header_has_line(delivery.delivered_to()))
       throw PermError("This message is looping: it already has my Delivered-To line. (#5.4.6)");
@@ -285,44 +293,94 @@ void deliver(const Delivery& delivery) {
   const Orders orders = read_orders(delivery);
   const Dotfile dotfile = parse_dotfile(orders.text, orders.forward_only);
   refuse_broken(dotfile);
-  Deliverer(delivery, message, orders.default_part).follow(dotfile);
-}
-
-int body(int argc, char** argv) {
-  umask(077);
-  const std::optional<Delivery> delivery = parse_delivery(argc, argv);
-  if (!delivery)
-    throw PermError(
-        "qmail-local: usage: qmail-local [ -nN ] user homedir local dash ext domain sender defaultdelivery");
-  deliver(*delivery);
-  return 0;
+  Deliverer(delivery, message, output, orders.default_part).follow(dotfile);
 }
 
 // The report goes to the sender or into the log word for word, so it does not begin with the program's name.
-void report(const std::string& text) {
+void report(const std::string& text, Output& output) {
+  constexpr std::size_t line_limit = 4000;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
-    log_line(2, std::string_view(text).substr(at, end - at));
+    output.say(Output::To::error, log_safe(std::string_view(text).substr(at, end - at), line_limit) + "\n");
     at = end + 1;
   }
+}
+
+// One delivery, from its arguments to its exit code. Nothing that it does to this process outlives it but
+// the working directory.
+int perform(int argc, char** argv, int from, Output& output) {
+  try {
+    const std::optional<Delivery> delivery = parse_delivery(argc, argv);
+    if (!delivery)
+      throw PermError(
+          "qmail-local: usage: qmail-local [ -nN ] user homedir local dash ext domain sender "
+          "defaultdelivery");
+    deliver(*delivery, from, output);
+    return exit_done;
+  } catch (const SystemError& e) {
+    report(e.text() + ". (#4.3.0)", output);
+    return e.exit_code();
+  } catch (const Error& e) {
+    report(e.text(), output);
+    return e.exit_code();
+  } catch (const std::bad_alloc&) {
+    report("Out of memory. (#4.3.0)", output);
+    return exit_temporary;
+  } catch (const std::exception& e) {
+    report(std::string("Unexpected failure: ") + e.what() + ". (#4.3.0)", output);
+    return exit_temporary;
+  }
+}
+
+// An agent that is not in order, whatever the reason, is not to be used again.
+bool tell(AgentSeat& seat, int code, const std::string& text) {
+  const bool stays = seat.more() && code != exit_temporary;
+  return seat.report({stays, HostSays::nothing, static_cast<std::uint8_t>(code), text}) && stays;
+}
+
+// An agent's first delivery, and those that it is given.
+void serve(AgentSeat& seat, int argc, char** argv) {
+  std::string text;
+  Output output(text);
+  const int code = perform(argc, argv, message_fd, output);
+  dup2(error_fd, message_fd);  // closes the message, whose lock says that a delivery is under way
+  bool stays = tell(seat, code, text);
+  while (stays) {
+    if (chdir("/") != 0) return;  // nothing of the user's is held while there is nothing to do
+    std::optional<AgentSeat::Job> job = seat.next();
+    if (!job) return;
+    std::vector<char*> args{argv[0]};
+    for (std::string& arg : job->args) args.push_back(arg.data());
+    args.push_back(nullptr);
+    text.clear();
+    const int its_code = perform(static_cast<int>(args.size()) - 1, args.data(), job->message.get(), output);
+    job->message.reset();
+    stays = tell(seat, its_code, text);
+  }
+}
+
+// A program in the queue's place shares descriptor 2 with us, and what it says there, perhaps later, is for
+// one delivery: with such a program there are no agents.
+std::optional<AgentSeat> take_seat() {
+  std::optional<AgentSeat> seat = AgentSeat::taken(std::string(conf::home) + "/bin/qmail-local");
+  if (seat && queue_program()) seat.reset();
+  return seat;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  umask(077);
   try {
-    return body(argc, argv);
-  } catch (const SystemError& e) {
-    report(e.text() + ". (#4.3.0)");
-    return e.exit_code();
-  } catch (const Error& e) {
-    report(e.text());
-    return e.exit_code();
-  } catch (const std::bad_alloc&) {
-    report("Out of memory. (#4.3.0)");
-    return 111;
+    if (std::optional<AgentSeat> seat = take_seat()) {
+      serve(*seat, argc, argv);
+      return exit_done;
+    }
   } catch (const std::exception& e) {
-    report(std::string("Unexpected failure: ") + e.what() + ". (#4.3.0)");
-    return 111;
+    // Between two deliveries, or with a report on its way: qmail-lspawn sees the end of this process.
+    log_line(error_fd, std::string("Unexpected failure: ") + e.what() + ". (#4.3.0)");
+    return exit_temporary;
   }
+  Output output;
+  return perform(argc, argv, message_fd, output);
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
@@ -15,6 +16,7 @@
 #include "lib/store/users.h"
 #include "qmail-send/delivery_report.h"
 #include "qmail-send/getpw.h"
+#include "qmail-send/reuse.h"
 #include "qmail-send/spawner.h"
 
 using namespace hato;
@@ -30,6 +32,8 @@ constexpr unsigned getpw_seconds = 60;
 // ever.
 constexpr std::int64_t delivery_seconds = 14400, most_delivery_seconds = 30 * 86400;
 
+constexpr std::size_t most_idle = 50;  // agents, of all users together
+
 constexpr char local_name[] = "qmail-local";
 constexpr char getpw_name[] = "qmail-getpw";
 
@@ -39,10 +43,12 @@ std::string in_bin(const char* program) {
 
 class LocalDeliverer : public Deliverer {
  public:
-  LocalDeliverer(std::string default_delivery, Identity getpw_identity, std::chrono::seconds life)
+  LocalDeliverer(std::string default_delivery, Identity getpw_identity, std::chrono::seconds life,
+                 Reuse reuse)
       : default_delivery_(std::move(default_delivery)),
         getpw_identity_(getpw_identity),
         life_(life),
+        reuse_(reuse),
         users_(std::string(conf::home) + "/users/cdb") {}
 
   Next begin(const DeliveryRequest& request) override {
@@ -98,12 +104,31 @@ class LocalDeliverer : public Deliverer {
     run.program.env = delivery_environment(request);
     run.program.identity = Identity{to.uid, to.gid};
     run.life = life_;
+    run.agent = agent_terms(request, to);
     return run;
+  }
+
+  // One that was started for this very user may deliver further messages for him. Most users get a message
+  // now and then: only for one who got another just now, or has more waiting, an agent is worth its memory.
+  AgentTerms agent_terms(const DeliveryRequest& request, const Assignment& to) {
+    AgentTerms terms;
+    if (reuse_.messages < 2) return terms;
+    std::string key = to.user + '\0' + to.home + '\0' + std::to_string(to.uid) + ':' + std::to_string(to.gid);
+    const bool seen = seen_.ask(key, now_seconds(), reuse_.idle);
+    if (!seen && !request.more) return terms;
+    terms.key = std::move(key);
+    terms.keep = true;
+    terms.messages = reuse_.messages;
+    terms.seconds = reuse_.seconds;
+    terms.idle = reuse_.idle;
+    return terms;
   }
 
   const std::string default_delivery_;
   const Identity getpw_identity_;
   const std::chrono::seconds life_;
+  const Reuse reuse_;
+  SeenLately seen_;
   Users users_;
 };
 
@@ -116,10 +141,12 @@ int body(int argc, char** argv) {
   const std::optional<User> getpw_user = passwd_user(conf::user_qmailp);
   if (!getpw_user) throw TempError(std::string("user ") + conf::user_qmailp + " does not exist");
 
+  const Control control;
   const std::int64_t seconds =
-      std::clamp<std::int64_t>(Control().number("timeoutlocal", delivery_seconds), 1, most_delivery_seconds);
-  LocalDeliverer deliverer(argv[1], {getpw_user->uid, getpw_user->gid}, std::chrono::seconds(seconds));
-  serve_deliveries(0, deliverer);
+      std::clamp<std::int64_t>(control.number("timeoutlocal", delivery_seconds), 1, most_delivery_seconds);
+  LocalDeliverer deliverer(argv[1], {getpw_user->uid, getpw_user->gid}, std::chrono::seconds(seconds),
+                           control_reuse(control, "reuselocal"));
+  serve_deliveries(0, deliverer, most_idle);
   return 0;
 }
 

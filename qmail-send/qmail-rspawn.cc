@@ -4,7 +4,6 @@
 
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 #include "lib/base/clock.h"
 #include "lib/base/conf.h"
@@ -22,6 +21,8 @@ using namespace hato;
 
 namespace {
 
+constexpr std::size_t most_idle = 100;  // agents
+
 // Which qmail-remote may be kept for what: those that would speak to the next host in the same way.
 class RemoteAgents {
  public:
@@ -32,39 +33,22 @@ class RemoteAgents {
     if (terms.key.empty()) return terms;
     if (generation_ != hops_.generation()) {
       generation_ = hops_.generation();
-      read_reuse();
+      reuse_ = control_reuse(control_, "reuseremote");
       seen_.clear();
     }
     terms.messages = reuse_.messages;
     terms.seconds = reuse_.seconds;
     terms.idle = reuse_.idle;
-    terms.keep = request.more || lately(terms.key, now);
+    terms.keep = request.more || seen_.ask(terms.key, now, reuse_.idle);
     return terms;
   }
 
  private:
-  void read_reuse() {
-    const std::string line = control_.line_or("reuseremote", "");
-    const std::optional<Reuse> reuse = line.empty() ? Reuse() : parse_reuse(line);
-    if (!reuse) log_line(2, "warning: control/reuseremote is not up to three numbers: the default is used");
-    reuse_ = reuse.value_or(Reuse());
-  }
-
-  // Was there a message with this key a moment ago? Then another may follow in a moment.
-  bool lately(const std::string& key, std::int64_t now) {
-    if (seen_.size() >= most_seen) seen_.clear();
-    const auto [at, first] = seen_.try_emplace(key, now);
-    const std::int64_t idle = std::chrono::ceil<std::chrono::seconds>(reuse_.idle).count();
-    return !first && now - std::exchange(at->second, now) <= idle;
-  }
-
-  static constexpr std::size_t most_seen = 10000;
-
   Control control_;
   NextHops hops_{control_};
   Reuse reuse_;
   std::uint64_t generation_ = 0;
-  std::unordered_map<std::string, std::int64_t> seen_;  // key: when a message with it came last
+  SeenLately seen_;
 };
 
 class RemoteDeliverer : public Deliverer {
@@ -111,7 +95,7 @@ int body(int argc, char**) {
 
   forget_dead_hosts();
   RemoteDeliverer deliverer;
-  serve_deliveries(0, deliverer);
+  serve_deliveries(0, deliverer, most_idle);
   return 0;
 }
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
+
+#include "lib/base/log.h"
 
 namespace hato {
 
@@ -31,6 +34,21 @@ std::optional<Reuse> parse_reuse(std::string_view line) {
   if (count > 1) reuse.seconds = std::clamp(numbers[1], 1U, most_seconds);
   if (count > 2) reuse.idle = std::chrono::seconds(std::min(numbers[2], most_idle));
   return reuse;
+}
+
+Reuse control_reuse(const Control& control, const char* file) {
+  const std::string line = control.line_or(file, "");
+  const std::optional<Reuse> reuse = line.empty() ? Reuse() : parse_reuse(line);
+  if (!reuse)
+    log_line(2, std::string("warning: control/") + file + " is not up to three numbers: the default is used");
+  return reuse.value_or(Reuse());
+}
+
+bool SeenLately::ask(const std::string& key, std::int64_t now, std::chrono::milliseconds within) {
+  if (seen_.size() >= most_seen) seen_.clear();
+  const auto [at, first] = seen_.try_emplace(key, now);
+  return !first &&
+         now - std::exchange(at->second, now) <= std::chrono::ceil<std::chrono::seconds>(within).count();
 }
 
 }  // namespace hato

@@ -70,7 +70,8 @@ struct Idle {
 
 class Spawner {
  public:
-  Spawner(int socket, Deliverer& deliverer) : socket_(socket), deliverer_(deliverer) {
+  Spawner(int socket, Deliverer& deliverer, std::size_t most_idle)
+      : socket_(socket), deliverer_(deliverer), most_idle_(most_idle) {
     set_nonblocking(socket_, true);
     null_ = open_file("/dev/null", O_RDONLY);
     agents_ = Fd(epoll_create1(EPOLL_CLOEXEC));
@@ -232,6 +233,8 @@ class Spawner {
 
   // False: reported.
   bool start(Delivery& delivery, Run& run) {
+    // One that waits has descriptors, too, which are for work first.
+    if (!idle_.empty() && running_.size() + idle_.size() >= max_running_) dismiss(idle_.begin());
     FdPair pipe, agent;
     StartNote note;
     try {
@@ -327,13 +330,15 @@ class Spawner {
     by_pid_.erase(delivery.child.pid);
     running_.erase(at);
     const bool stays = said && said->stays && open_;
-    if (!said) said = AgentReport{};  // digested as no output: deferred
-    const Ended ended{delivery.child.name, 0, std::move(said->output), said->host};
+    // A packet that is none is as good as a crash.
+    const int status = said ? W_EXITCODE(said->exit_code, 0) : SIGKILL;
+    if (!said) said = AgentReport{};
+    const Ended ended{delivery.child.name, status, std::move(said->output), said->host};
     Child child = std::move(delivery.child);
     if (stays) {
       const Deadline until = Deadline::in(child.idle);
       idle_.push_back({std::move(child), until});
-      if (idle_.size() > idle_agents) dismiss(idle_.begin());
+      if (idle_.size() > most_idle_) dismiss(idle_.begin());
     } else {
       leave(std::move(child));
     }
@@ -447,7 +452,9 @@ class Spawner {
         continue;
       }
       drain(delivery);
-      const Ended ended{delivery.child.name, status, std::move(delivery.text)};
+      // An agent that says nothing of a job that it was given has not done it, whatever its exit code.
+      const int how = delivery.given && WIFEXITED(status) ? SIGKILL : status;
+      const Ended ended{delivery.child.name, how, std::move(delivery.text)};
       delivery.child = Child();
       Next next = next_of([&] { return deliverer_.ended(delivery.request, ended); });
       go_on(std::move(delivery), std::move(next));
@@ -479,6 +486,7 @@ class Spawner {
 
   int socket_;
   Deliverer& deliverer_;
+  const std::size_t most_idle_;
   Fd null_;
   bool open_ = true;
   std::optional<rlim_t> soft_files_;
@@ -500,8 +508,8 @@ class Spawner {
 
 }  // namespace
 
-void serve_deliveries(int socket, Deliverer& deliverer) {
-  Spawner(socket, deliverer).serve();
+void serve_deliveries(int socket, Deliverer& deliverer, std::size_t most_idle) {
+  Spawner(socket, deliverer, most_idle).serve();
 }
 
 bool split_address(std::string_view address, std::string& local, std::string& domain) {

@@ -33,9 +33,6 @@ struct AgentTerms {
   unsigned seconds = 1;   // it takes no more deliveries after so long
   std::chrono::milliseconds idle{0};  // and is ended when none came for so long
 };
-// Agents that wait for work, of all keys together; the one that has waited longest makes room.
-constexpr std::size_t idle_agents = 100;
-
 // What to do next with a delivery: run this program (in, out, err are filled in by the spawner: the message,
 // and its pipe), or report.
 struct Run {
@@ -52,7 +49,7 @@ using Next = std::variant<Run, Verdict>;
 // How a program ended.
 struct Ended {
   std::string name;  // Run::name
-  int status;        // wait status; 0 for an agent's report
+  int status;        // wait status; for an agent's report one that has its exit code
   std::string output;
   HostSays host = HostSays::nothing;  // an agent's
 };
@@ -66,8 +63,9 @@ class Deliverer {
 
 // Serves the socket until qmail-send closes it and the last delivery is over; idle agents end then at once.
 // SIGCHLD is handled and SIGPIPE ignored from then on; programs get both at their defaults. Every failure on
-// the way of one delivery (no process, no descriptor, a program missing) is its report, Z.
-void serve_deliveries(int socket, Deliverer& deliverer);
+// the way of one delivery (no process, no descriptor, a program missing) is its report, Z. most_idle: agents
+// that wait for work, of all keys together; the one that has waited longest makes room.
+void serve_deliveries(int socket, Deliverer& deliverer, std::size_t most_idle);
 
 // Splits at the last '@'; false when there is none.
 bool split_address(std::string_view address, std::string& local, std::string& domain);

@@ -141,7 +141,7 @@ bool serve(Sender& sender, AgentSeat& seat) {
   }
   job->message.reset();  // its lock says that a delivery is under way
   const bool stays = keep && sender.connected();
-  return seat.report(stays, host, report.bytes()) && stays;
+  return seat.report({stays, host, 0, std::string(report.bytes())}) && stays;
 }
 
 // The message that we were started for, and, as an agent, those that come after it.
@@ -174,7 +174,7 @@ void run(const Task& task, std::optional<AgentSeat>& seat, Report& report) {
   message.reset();
   dup2(error_fd, message_fd);  // closes the message, whose lock says that a delivery is under way
   const bool stays = keep && sender.connected();
-  bool more = seat->report(stays, host, report.bytes()) && stays;
+  bool more = seat->report({stays, host, 0, std::string(report.bytes())}) && stays;
   report = Report();
   while (more) more = serve(sender, *seat);
   sender.quit();

@@ -24,6 +24,13 @@ std::optional<bool> flag(char c) {
   return c == yes;
 }
 
+bool belongs_to_one_delivery(std::string_view variable) {
+  const std::string_view name = variable.substr(0, variable.find('='));
+  for (const char* known : {env_trace, env_message_params, env_recipient_params, env_last_attempt})
+    if (name == known) return true;
+  return false;
+}
+
 // Two numbers, one blank between them.
 bool parse_limits(std::string_view text, std::size_t& messages, std::int64_t& seconds) {
   const char* const end = text.data() + text.size();
@@ -78,17 +85,18 @@ std::optional<AgentJob> decode_job(std::string_view packet) {
 }
 
 std::string encode_agent_report(const AgentReport& report) {
-  std::string packet{report.stays ? yes : no, static_cast<char>(report.host)};
+  std::string packet{report.stays ? yes : no, static_cast<char>(report.host),
+                     static_cast<char>(report.exit_code)};
   packet += std::string_view(report.output).substr(0, agent_output_limit);
   return packet;
 }
 
 std::optional<AgentReport> decode_agent_report(std::string_view packet) {
-  if (packet.size() < 2 || packet.size() > agent_report_limit) return std::nullopt;
+  if (packet.size() < 3 || packet.size() > agent_report_limit) return std::nullopt;
   const std::optional<bool> stays = flag(packet[0]);
   const std::optional<HostSays> host = host_says(packet[1]);
   if (!stays || !host) return std::nullopt;
-  return AgentReport{*stays, *host, std::string(packet.substr(2))};
+  return AgentReport{*stays, *host, static_cast<std::uint8_t>(packet[2]), std::string(packet.substr(3))};
 }
 
 std::optional<AgentSeat> AgentSeat::taken(const std::string& path) {
@@ -108,13 +116,19 @@ std::optional<AgentSeat> AgentSeat::taken(const std::string& path) {
   return AgentSeat(Fd(agent_fd), messages, Deadline::in_seconds(seconds));
 }
 
+AgentSeat::AgentSeat(Fd socket, std::size_t messages, Deadline until)
+    : socket_(std::move(socket)), left_(messages), until_(until) {
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    if (!belongs_to_one_delivery(*variable)) inherited_.push_back(*variable);
+}
+
 bool AgentSeat::more() const {
   return left_ > 1 && !last_ && !until_.passed();
 }
 
-bool AgentSeat::report(bool stays, HostSays host, std::string_view output) {
+bool AgentSeat::report(const AgentReport& report) {
   --left_;
-  return send_message(socket_.get(), encode_agent_report({stays, host, std::string(output)}));
+  return send_message(socket_.get(), encode_agent_report(report));
 }
 
 std::optional<AgentSeat::Job> AgentSeat::next() {
@@ -126,12 +140,12 @@ std::optional<AgentSeat::Job> AgentSeat::next() {
   std::optional<AgentJob> job = decode_job(packet->data);
   if (!job) return std::nullopt;
   last_ = job->last;
-  for (const char* name : {env_trace, env_message_params, env_recipient_params, env_last_attempt})
-    unset_env(name);
-  for (const std::string& variable : job->env) {
-    const std::size_t equal = variable.find('=');
-    set_env(variable.substr(0, equal).c_str(), std::string_view(variable).substr(equal + 1));
-  }
+  variables_ = std::move(job->env);
+  environment_.clear();
+  for (std::string& variable : variables_) environment_.push_back(variable.data());
+  environment_.insert(environment_.end(), inherited_.begin(), inherited_.end());
+  environment_.push_back(nullptr);
+  environ = environment_.data();
   return Job{std::move(job->args), std::move(packet->fds[0])};
 }
 

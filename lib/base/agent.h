@@ -8,8 +8,8 @@
 // nothing:
 //
 //   report  one byte + (stays for another) or - (exits now); one byte for what the delivery tells about the
-//           other side (HostSays); then what would have been printed on fd 1, agent_output_limit bytes at
-//           most.
+//           other side (HostSays); one byte, the exit code that the program would have ended with; then what
+//           would have been printed on fds 1 and 2, agent_output_limit bytes at most.
 //   job     to one that stays: one byte + (more may come) or - (the last one); the number of arguments, 16
 //           bits, big-endian; then strings ended by NUL: the arguments without the program's name, and the
 //           delivery's environment, NAME=VALUE. The message's descriptor rides along.
@@ -33,7 +33,7 @@ namespace hato {
 constexpr char env_agent[] = "QMAILAGENT";
 constexpr int agent_fd = 3;
 constexpr std::size_t agent_output_limit = 65536;
-constexpr std::size_t agent_report_limit = 2 + agent_output_limit;
+constexpr std::size_t agent_report_limit = 3 + agent_output_limit;
 constexpr std::size_t agent_job_limit = 65536;
 
 // The environment of a delivery (qmail-lspawn(8)); each is set only when it is not empty.
@@ -60,6 +60,7 @@ struct AgentJob {
 struct AgentReport {
   bool stays = false;
   HostSays host = HostSays::nothing;
+  std::uint8_t exit_code = 0;
   std::string output;
   bool operator==(const AgentReport&) const = default;
 };
@@ -83,8 +84,9 @@ class AgentSeat {
   bool more() const;
   // Tells what became of the present delivery; `stays` only where more() was true and is meant to be kept.
   // False: the spawner is gone.
-  bool report(bool stays, HostSays host, std::string_view output);
-  // The next job, its environment put in place of the last one's; nullopt: the spawner wants no more. Waits.
+  bool report(const AgentReport& report);
+  // The next job; nullopt: the spawner wants no more. Waits. The environment is, variable by variable and in
+  // the same order, what a program started for this job would find: nothing of the last one's stays.
   struct Job {
     std::vector<std::string> args;
     Fd message;
@@ -92,13 +94,15 @@ class AgentSeat {
   std::optional<Job> next();
 
  private:
-  AgentSeat(Fd socket, std::size_t messages, Deadline until)
-      : socket_(std::move(socket)), left_(messages), until_(until) {}
+  AgentSeat(Fd socket, std::size_t messages, Deadline until);
 
   Fd socket_;
   std::size_t left_;  // deliveries, the present one included
   Deadline until_;
-  bool last_ = false;  // the spawner expects no more after this one
+  bool last_ = false;                   // the spawner expects no more after this one
+  std::vector<char*> inherited_;        // the environment at the start, without what belongs to one delivery
+  std::vector<std::string> variables_;  // the present job's
+  std::vector<char*> environment_;      // environ, but for the first delivery
 };
 
 }  // namespace hato

@@ -36,13 +36,14 @@ TEST_CASE("an agent's job is what a process would have been started with", "[age
 }
 
 TEST_CASE("an agent's report", "[agent]") {
-  const AgentReport report{true, HostSays::trouble, "r\0Kdone\0"s};
-  CHECK(encode_agent_report(report) == "+!r\0Kdone\0"s);
+  const AgentReport report{true, HostSays::trouble, 111, "r\0Kdone\0"s};
+  CHECK(encode_agent_report(report) == "+!\x6fr\0Kdone\0"s);
   CHECK(decode_agent_report(encode_agent_report(report)) == report);
-  CHECK(decode_agent_report("--"s) == AgentReport{false, HostSays::nothing, ""});
-  for (const std::string& bad : {""s, "+"s, "x-"s, "+x"s, "+-"s + std::string(agent_output_limit + 1, 'a')})
+  CHECK(decode_agent_report("--\0"s) == AgentReport{false, HostSays::nothing, 0, ""});
+  for (const std::string& bad :
+       {""s, "+"s, "+-"s, "x-\0"s, "+x\0"s, "+-\0"s + std::string(agent_output_limit + 1, 'a')})
     CHECK_FALSE(decode_agent_report(bad));
-  CHECK(decode_agent_report(encode_agent_report({false, HostSays::answered, std::string(70000, 'a')}))
+  CHECK(decode_agent_report(encode_agent_report({false, HostSays::answered, 0, std::string(70000, 'a')}))
             ->output.size() == agent_output_limit);
 }
 
