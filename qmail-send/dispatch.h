@@ -28,6 +28,7 @@
 #include "qmail-send/held_messages.h"
 #include "qmail-send/message.h"
 #include "qmail-send/notice_sender.h"
+#include "qmail-send/queue_scan.h"
 #include "qmail-send/request_server.h"
 #include "qmail-send/schedule.h"
 #include "qmail-send/settings.h"
@@ -48,7 +49,8 @@ constexpr std::size_t turns = 10;
 // Recipients of all messages that are open: with so many no further message is opened. One message may be
 // larger.
 constexpr std::size_t open_recipients_limit = 20000;
-constexpr std::size_t loads_per_round = 100;  // messages opened before reports are looked at again
+constexpr std::size_t loads_per_round = 100;   // messages opened before reports are looked at again
+constexpr std::size_t notices_in_memory = 50;  // messages that wait for a child to make their notice
 
 // Waiting::flags.
 constexpr std::uint32_t flag_now = 1;     // every channel with pending recipients is tried, slot or not
@@ -111,12 +113,8 @@ class Dispatch {
 
   Lane make_lane(Channel channel, Fd spawner);
 
-  // --- what is waiting
+  // --- what is waiting (intake.cc)
   void scan_start();
-  std::vector<std::uint64_t> ids_in_split(const std::string& part);
-  void forget_states(const std::vector<std::uint64_t>& strays);
-  std::vector<std::uint64_t> ids_on_hold();
-  void forget_holds(const std::vector<std::uint64_t>& strays);
   void note_new(QueueId id);
   void step_rescan();
   bool load_one(Channel channel);
@@ -125,12 +123,12 @@ class Dispatch {
   void begin_pass(QueuedMessage& message, Channel channel, const Waiting& entry);
   bool room_for_messages() const { return open_recipients_ < open_recipients_limit; }
 
-  // --- destinations
+  // --- destinations (deliveries.cc)
   std::string destination_of(Channel channel, const std::string& recipient);
   DestinationLimits limits_of(Channel channel, const std::string& destination) const;
   void back_off(Channel channel, Turns::Line& line);
 
-  // --- deliveries
+  // --- deliveries (deliveries.cc)
   void fill(Channel channel);
   bool start_next(Channel channel, Turns::Line& line);
   bool start_delivery(QueuedMessage& message, Channel channel, std::size_t recipient, Turns::Line& line);
@@ -142,7 +140,7 @@ class Dispatch {
   void close_pass(QueuedMessage& message, Channel channel);
   void spawner_died(Channel channel);
 
-  // --- the end of a message
+  // --- the end of a message (message_end.cc)
   void settle(QueuedMessage& message);
   bool wait_for_notice(QueuedMessage& message);
   void finish(QueuedMessage& message);
@@ -235,8 +233,7 @@ class Dispatch {
   std::int64_t next_rescan_ = 0, next_alive_ = 0;
   std::int64_t missed_allowed_ = 0, missed_at_ = 0;
 
-  struct Directory;  // queue/new, being read piece by piece
-  std::shared_ptr<Directory> rescan_;
+  NewScan rescan_;
 };
 
 }  // namespace hato

@@ -13,8 +13,6 @@ namespace hato {
 
 namespace {
 
-constexpr Channel both_channels[] = {Channel::local, Channel::remote};
-
 bool exists(const std::string& path) {
   struct stat st;
   return stat(path.c_str(), &st) == 0;
