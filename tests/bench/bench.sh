@@ -7,6 +7,7 @@
 #   BENCH_MB         size of the ext4 image for the loop device (8192)
 #   BENCH_PEERLIST   peers for the mail scenarios (postfix,hato); the first is what ratios refer to
 #   BENCH_SCENARIOS  (smtp10,smtp50,smtp10d,smtp50d,inject8,remote20,idle,backlog); pop3 is always run with dovecot,hato
+#   BENCH_OUTBOUND   so many messages (20000) to one smtp-sink, in by SMTP at the same time, by the same peers
 #   BENCH_ARGS       more for `run bench`, e.g. "-r 5 -n 5000 --backlog 20000"
 { # the whole script is read before it runs: it may be changed meanwhile
 set -u
@@ -18,7 +19,10 @@ bench=$BENCH_DIR
 unset BENCH_DIR
 PATH=$PATH:/usr/sbin:/sbin
 missing=
-for program in postfix smtp-source smtp-sink dovecot strace gcc tcpserver; do
+needed="smtp-source smtp-sink strace gcc tcpserver"
+case ,${BENCH_PEERLIST:-postfix}, in *,postfix*) needed="postfix $needed" ;; esac
+[ "${BENCH_POP:-yes}" != yes ] || needed="dovecot $needed"
+for program in $needed; do
   command -v $program >/dev/null || missing="$missing $program"
 done
 [ -z "$missing" ] || die "not installed:$missing. Debian: apt-get install postfix dovecot-pop3d strace gcc ucspi-tcp (their services need not run)"
@@ -56,6 +60,8 @@ list=${BENCH_SCENARIOS:-smtp10,smtp50,smtp10d,smtp50d,inject8,remote20,idle,back
 # shellcheck disable=SC2086
 "$bench/run" bench -p "${BENCH_PEERLIST:-postfix,hato}" -s "$list" -o "$results" ${BENCH_ARGS:-}
 code=$?
+# shellcheck disable=SC2086
+[ -z "${BENCH_OUTBOUND:-}" ] || "$bench/run" bench -p "${BENCH_PEERLIST:-postfix,hato}" -s remote20 -o "$results" ${BENCH_ARGS:-} -n "$BENCH_OUTBOUND" || code=$?
 if [ "${BENCH_POP:-yes}" = yes ]; then
   # shellcheck disable=SC2086
   "$bench/run" bench -p dovecot,hato -s pop3 -o "$results" ${BENCH_ARGS:-} || code=$?
