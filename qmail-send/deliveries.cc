@@ -60,7 +60,7 @@ void Dispatch::back_off(Channel channel, Turns::Line& line) {
     if (now_ - birth > settings_.queue_lifetime)
       l.turns.add_closed(line, entry);
     else
-      l.later.push(QueueId(entry.id), first_slot_after(birth, channel, now_), entry.flags & flag_both);
+      put_off(channel, entry);
   }
   for (const QueueId id : waiting.open) {
     const auto found = active_.find(id.value());
@@ -76,6 +76,13 @@ void Dispatch::back_off(Channel channel, Turns::Line& line) {
   }
 }
 
+// Closed, and now with a slot. It may lie in queue/new still.
+void Dispatch::put_off(Channel channel, const Waiting& entry) {
+  const QueueId id(entry.id);
+  lane(channel).later.push(id, first_slot_after(birth_of(id), channel, now_), entry.flags & flag_both);
+  if (in_new_.contains(id.value())) put_off_.push_back(id);
+}
+
 // ------------------------------------------------------------------ deliveries
 
 // Starts deliveries while there are free slots and something to deliver.
@@ -84,7 +91,7 @@ void Dispatch::fill(Channel channel) {
   std::size_t loads = 0;
   while (l.free() && !exit_soon_) {
     const std::int64_t now = now_us();
-    const std::size_t enough = std::max(turns, l.places());
+    const std::size_t enough = std::max(turns, l.places().free);
     if (room_for_messages() && l.turns.ready(now, l.places(), enough) < enough) {
       if (loads == loads_per_round) {
         more_to_do_ = true;
@@ -176,10 +183,12 @@ bool Dispatch::start_delivery(QueuedMessage& message, Channel channel, std::size
   ++last_delivery_;
   to.fate = Fate::in_flight;
   ++message.pass(channel).in_flight;
-  message.tried = true;
+  message.deferred = true;
   ++l.used;
+  const bool unproven = line.destination.unproven();
+  if (unproven) ++l.unproven;
   line.destination.started(now_us());
-  deliveries_[request.delivery] = {message.id, recipient, channel, &line};
+  deliveries_[request.delivery] = {message.id, recipient, channel, &line, unproven};
   log_.starting(request.delivery, message.id, channel, to.route.recipient);
   status();
   return true;
@@ -214,6 +223,7 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
   deliveries_.erase(found);
   Lane& l = lane(channel);
   --l.used;
+  if (delivery.unproven) --l.unproven;
   QueuedMessage& message = *active_.at(delivery.id.value());
   message.recipients[delivery.recipient].fate = Fate::pending;
   const bool unwanted = message.removed || message.recipients[delivery.recipient].unwanted;
@@ -290,9 +300,10 @@ void Dispatch::end_pass(QueuedMessage& message, Channel channel) {
 void Dispatch::close_pass(QueuedMessage& message, Channel channel) {
   Pass& pass = message.pass(channel);
   pass.running = false;
-  if (pass.pending > 0)
-    lane(channel).later.push(message.id, first_slot_after(birth_of(message.id), channel, now_),
-                             message.pass(other_channel(channel)).pending > 0 ? flag_both : 0);
+  if (pass.pending == 0) return;
+  message.deferred = true;
+  lane(channel).later.push(message.id, first_slot_after(birth_of(message.id), channel, now_),
+                           message.pass(other_channel(channel)).pending > 0 ? flag_both : 0);
 }
 
 void Dispatch::spawner_died(Channel channel) {

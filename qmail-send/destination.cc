@@ -17,9 +17,9 @@ constexpr std::int64_t trouble_remembered = 60 * minute;  // after the end of a 
 Destination::Destination(DestinationLimits limits)
     : limits_(limits), window_(limits.slow_start ? first_window : largest_window) {}
 
-bool Destination::may_start(std::int64_t now_us, std::size_t free) const {
-  const std::size_t most = limits_.concurrency > 0 ? limits_.concurrency : free;
-  return free > 0 && under_way_ < std::min(most, window_) && now_us >= not_before();
+bool Destination::may_start(std::int64_t now_us, Places places) const {
+  const std::size_t most = limits_.concurrency > 0 ? limits_.concurrency : places.free + places.unproven;
+  return places.free > 0 && under_way_ < std::min(most, window_) && now_us >= not_before();
 }
 
 void Destination::started(std::int64_t now_us) {
@@ -34,6 +34,7 @@ bool Destination::ended(HostSays host, std::int64_t now_us) {
   if (host == HostSays::answered) {
     troubles_ = 0;
     back_off_until_ = 0;
+    proven_ = true;
     if (limits_.slow_start && ++answers_ >= (had_trouble_ ? window_ : 1) && window_ < largest_window)
       ++window_, answers_ = 0;
   }
@@ -41,6 +42,7 @@ bool Destination::ended(HostSays host, std::int64_t now_us) {
   if (host != HostSays::trouble || backs_off(now_us)) return false;
   ++troubles_;
   had_trouble_ = true;
+  proven_ = false;
   window_ = 1;
   answers_ = 0;
   back_off_until_ = now_us + back_off_seconds() * second;

@@ -5,7 +5,8 @@
 // - Concurrency. A limit that an operator set (control/concurrencyremotehost, concurrencylocaluser) is the
 //   limit. Without one a destination gets another delivery only while it has fewer under way than there are
 //   places left: alone it gets half of them, and k greedy ones together k of k + 1 parts, so there is always
-//   room for others.
+//   room for others. Places of hosts that have not answered yet count as left: a dead host that nobody knows
+//   of yet makes nobody slower.
 // - A remote host that has not answered yet gets two at a time, one more for each answer; after trouble one,
 //   and one more only for each round of answers.
 // - Rate. So many a minute, evenly spaced (control/rateremotehost).
@@ -30,14 +31,21 @@ struct DestinationLimits {
   bool operator==(const DestinationLimits&) const = default;
 };
 
+// What a channel has left.
+struct Places {
+  std::size_t free = 0;      // deliveries that it may start
+  std::size_t unproven = 0;  // deliveries under way to hosts that are unproven
+};
+
 class Destination {
  public:
   explicit Destination(DestinationLimits limits);
 
   void limit(DestinationLimits limits) { limits_ = limits; }
-  // free: places that the channel has left.
-  bool may_start(std::int64_t now_us, std::size_t free) const;
+  bool may_start(std::int64_t now_us, Places places) const;
   void started(std::int64_t now_us);
+  // A host that has not answered yet, or not since its last trouble.
+  bool unproven() const { return limits_.slow_start && !proven_; }
   // True when it begins to back off with this.
   bool ended(HostSays host, std::int64_t now_us);
 
@@ -57,7 +65,7 @@ class Destination {
   std::size_t under_way_ = 0;
   std::size_t window_;
   std::size_t answers_ = 0;  // since the window grew
-  bool had_trouble_ = false;
+  bool had_trouble_ = false, proven_ = false;
   unsigned troubles_ = 0;
   std::int64_t back_off_until_ = 0, next_start_ = 0, last_used_ = 0;
 };

@@ -109,6 +109,7 @@ void Dispatch::work() {
   if (!exit_soon_) {
     step_rescan();
     bring_forward();
+    move_put_off();
     for (std::size_t n = 0; n < loads_per_round && to_notify_.size() < notices_in_memory; ++n) {
       const std::optional<Waiting> entry = ending_.pop_due(now_);
       if (!entry) break;

@@ -27,6 +27,7 @@
 #include "qmail-send/flush_scan.h"
 #include "qmail-send/held_messages.h"
 #include "qmail-send/message.h"
+#include "qmail-send/new_mail.h"
 #include "qmail-send/notice_sender.h"
 #include "qmail-send/queue_scan.h"
 #include "qmail-send/request_server.h"
@@ -49,7 +50,7 @@ constexpr std::size_t turns = 10;
 // Recipients of all messages that are open: with so many no further message is opened. One message may be
 // larger.
 constexpr std::size_t open_recipients_limit = 20000;
-constexpr std::size_t loads_per_round = 100;   // messages opened before reports are looked at again
+constexpr std::size_t loads_per_round = 10;    // messages opened before reports are looked at again
 constexpr std::size_t notices_in_memory = 50;  // messages that wait for a child to make their notice
 
 // Waiting::flags.
@@ -95,6 +96,7 @@ class Dispatch {
     std::size_t recipient;
     Channel channel;
     Turns::Line* line;
+    bool unproven;  // the host had not answered yet when it was started
   };
   // A channel as the loop sees it.
   struct Lane {
@@ -104,11 +106,12 @@ class Dispatch {
     std::deque<Waiting> first;
     Schedule later;
     bool alive = true;
-    bool blocked = false;  // the socket takes no more for now
-    std::size_t used = 0;  // deliveries under way
-    unsigned turn = 0;     // which source was asked last
+    bool blocked = false;      // the socket takes no more for now
+    std::size_t used = 0;      // deliveries under way
+    std::size_t unproven = 0;  // those of them to hosts that had not answered yet
+    unsigned turn = 0;         // which source was asked last
     bool free() const { return alive && !blocked && used < limit; }
-    std::size_t places() const { return limit > used ? limit - used : 0; }
+    Places places() const { return {limit > used ? limit - used : 0, unproven}; }
   };
 
   Lane make_lane(Channel channel, Fd spawner);
@@ -127,6 +130,7 @@ class Dispatch {
   std::string destination_of(Channel channel, const std::string& recipient);
   DestinationLimits limits_of(Channel channel, const std::string& destination) const;
   void back_off(Channel channel, Turns::Line& line);
+  void put_off(Channel channel, const Waiting& entry);
 
   // --- deliveries (deliveries.cc)
   void fill(Channel channel);
@@ -142,6 +146,7 @@ class Dispatch {
 
   // --- the end of a message (message_end.cc)
   void settle(QueuedMessage& message);
+  void move_put_off();
   bool wait_for_notice(QueuedMessage& message);
   void finish(QueuedMessage& message);
   void end(QueuedMessage& message);
@@ -206,9 +211,12 @@ class Dispatch {
   bool cleaner_alive_ = true;
   NoticeSender notices_;
 
-  std::deque<Waiting> fresh_;
+  NewMail fresh_;
+  bool found_work_ = false;              // in the message opened last: a delivery that may start at once
   Schedule unsorted_, missed_, ending_;  // ending_: all recipients resolved, the bounce or the unlink failed
   std::unordered_set<std::uint64_t> in_new_;  // known messages that lie in queue/new
+  std::deque<QueueId> put_off_;               // closed messages with a slot that may lie in queue/new still
+  std::unordered_set<std::uint64_t> moving_;  // those of them that qmail-clean is moving
   std::size_t open_recipients_ = 0;           // of all in active_; outlives them
   std::unordered_map<std::uint64_t, std::unique_ptr<QueuedMessage>> active_;
   std::unordered_map<std::uint32_t, Delivery> deliveries_;

@@ -50,7 +50,7 @@ void Dispatch::scan_start() {
 void Dispatch::note_new(QueueId id) {
   if (!in_new_.insert(id.value()).second) return;
   const std::uint32_t old = id.value() <= newest_at_start_ ? flag_old : 0;
-  fresh_.push_back({id.value(), static_cast<std::uint32_t>(now_), flag_fresh | flag_now | old});
+  fresh_.push({id.value(), static_cast<std::uint32_t>(now_), flag_fresh | flag_now | old});
 }
 
 // Looks through queue/new piece by piece; a name that comes to be meanwhile is announced by the trigger.
@@ -87,10 +87,7 @@ bool Dispatch::load_one(Channel channel) {
         }
         break;
       case 1:
-        if (!fresh_.empty()) {
-          entry = fresh_.front();
-          fresh_.pop_front();
-        }
+        entry = fresh_.next();
         break;
       case 2:
         of_channel = true;
@@ -104,7 +101,9 @@ bool Dispatch::load_one(Channel channel) {
         break;
     }
     if (!entry) continue;
+    found_work_ = false;
     load(*entry, of_channel ? &channel : nullptr);
+    if (l.turn == 1) fresh_.found_work(found_work_);
     return true;
   }
   return false;
@@ -133,6 +132,10 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
     return;
   }
 
+  if (moving_.contains(id.value())) {
+    (wanted != nullptr ? lane(*wanted).later : unsorted_).push(id, now_ + 1, entry.flags | flag_now);
+    return;
+  }
   bool in_new = in_new_.contains(id.value());
   OpenedMessage opened;
   std::string why;
@@ -243,6 +246,7 @@ void Dispatch::begin_pass(QueuedMessage& message, Channel channel, const Waiting
     if (message.dying || !line.destination.backs_off(now)) by_line.push_back({&line, i});
   }
   if (by_line.empty()) {
+    message.deferred = true;
     l.later.push(message.id, first_slot_after(birth_of(message.id), channel, now_), both);
     return;
   }
@@ -264,6 +268,7 @@ void Dispatch::begin_pass(QueuedMessage& message, Channel channel, const Waiting
     if (pass.shares.empty() || pass.shares.back().line != line->number) {
       pass.shares.push_back({line->number, at, at});
       l.turns.add_open(*line, message.id);
+      if (line->destination.may_start(now, l.places())) found_work_ = true;
     }
     pass.order.push_back(recipient);
     ++pass.shares.back().end;

@@ -123,10 +123,11 @@ class QueuedMessage {
   std::vector<RecipientState> recipients;
   Pass passes[channels];
   Phase phase = Phase::delivering;
-  Counted counted;                          // among the recipients in memory
-  bool tried = false;                       // some delivery was started since it was loaded
-  bool dying = false;                       // older than queuelifetime: a deferral is a failure
-  bool bounced = false;                     // its sender knows of the failures
+  Counted counted;  // among the recipients in memory
+  bool deferred =
+      false;             // since it was loaded it was tried, or put off to a slot: it belongs into queue/mess
+  bool dying = false;    // older than queuelifetime: a deferral is a failure
+  bool bounced = false;  // its sender knows of the failures
   bool delay_told = false;                  // and of the delay
   bool notice_failed = false;               // a notice about it could not be sent: the next pass tries again
   NoticeKind notice = NoticeKind::failure;  // which, while bouncing

@@ -13,12 +13,25 @@ void Dispatch::settle(QueuedMessage& message) {
     finish(message);
   } else if (message.unrecorded) {
     message.opened.fd.reset();  // stays in hand: loaded again it would be delivered again
-  } else if (message.tried && message.in_new && cleaner_alive_) {
+  } else if (message.deferred && message.in_new && cleaner_alive_) {
     message.phase = QueuedMessage::Phase::moving;
     message.opened.fd.reset();
     cleaner_.ask({CleanVerb::defer, true, message.id});
   } else {
     active_.erase(message.id.value());
+  }
+}
+
+// Has closed messages that have a slot now moved from queue/new to queue/mess, a packet of them at a time.
+void Dispatch::move_put_off() {
+  for (; !put_off_.empty() && moving_.size() < clean_batch_limit && cleaner_alive_; put_off_.pop_front()) {
+    const QueueId id = put_off_.front();
+    if (!in_new_.contains(id.value())) continue;
+    if (const auto found = active_.find(id.value()); found != active_.end()) {
+      found->second->deferred = true;  // it is moved when it is settled
+    } else if (moving_.insert(id.value()).second) {
+      cleaner_.ask({CleanVerb::defer, true, id});
+    }
   }
 }
 
@@ -193,7 +206,7 @@ void Dispatch::take_clean_answers() {
     switch (command.verb) {
       case CleanVerb::defer:
         if (answer.done) in_new_.erase(command.id.value());
-        active_.erase(command.id.value());
+        if (moving_.erase(command.id.value()) == 0) active_.erase(command.id.value());
         break;
       case CleanVerb::unlink:
         if (message == nullptr) break;

@@ -2,29 +2,26 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <iterator>
 
+#include "lib/base/directory.h"
 #include "lib/base/error.h"
 
 namespace hato {
 
 namespace {
 
-std::shared_ptr<DIR> open_directory(const std::string& path) {
-  DIR* const directory = opendir(path.c_str());
-  if (directory == nullptr) throw_errno("open directory " + path);
-  return {directory, closedir};
-}
-
 // Every entry that is a message's name.
 template <typename Use>
 void for_each_id(const std::string& path, Use use) {
-  const std::shared_ptr<DIR> directory = open_directory(path);
-  while (const dirent* entry = readdir(directory.get()))
-    if (const std::optional<QueueId> id = QueueId::parse(entry->d_name)) use(*id);
+  const Fd directory = open_file(path, O_RDONLY | O_DIRECTORY);
+  read_directory(directory.get(), path, [&](const DirectoryEntry& entry) {
+    if (const std::optional<QueueId> id = QueueId::parse(entry.name)) use(*id);
+  });
 }
 
 bool file_exists(const std::string& path) {
@@ -78,13 +75,15 @@ QueueScan::Ids QueueScan::strays(const Ids& names, const QueuePaths& paths) cons
   // The message may have come since the directories were read.
   for (const std::uint64_t value : unknown) {
     const QueueId id(value);
-    if (!file_exists(paths.mess(id)) && !file_exists(paths.fresh(id))) strays.push_back(value);
+    if (!file_exists(paths.fresh(id)) && !file_exists(paths.mess(id))) strays.push_back(value);
   }
   return strays;
 }
 
 void NewScan::begin(const QueuePaths& paths) {
-  directory_ = open_directory(paths.fresh());
+  DIR* const directory = opendir(paths.fresh().c_str());
+  if (directory == nullptr) throw_errno("open directory " + paths.fresh());
+  directory_ = {directory, closedir};
 }
 
 std::vector<QueueId> NewScan::next(std::size_t entries) {

@@ -62,7 +62,8 @@ void Dispatch::take_requests() {
 void Dispatch::serve(const TakenRequest& taken) {
   const QueueId id = taken.request.id;
   const auto refuse_unknown = [&] {
-    if (exists(paths_.mess(id)) || exists(paths_.fresh(id))) return false;
+    // In this order: it may just be moved from the one to the other.
+    if (exists(paths_.fresh(id)) || exists(paths_.mess(id))) return false;
     requests_.answer(taken.ticket, none());
     return true;
   };
@@ -188,10 +189,14 @@ void Dispatch::resolve_recipients(const TakenRequest& taken) {
   const auto found = active_.find(id.value());
   std::optional<QueuedMessage> own;
   if (found == active_.end()) {
-    const bool in_new = in_new_.contains(id.value());
+    bool in_new = in_new_.contains(id.value());
     OpenedMessage opened;
     std::string why;
-    const OpenResult result = open_message(where(id, in_new), opened, why);
+    OpenResult result = open_message(where(id, in_new), opened, why);
+    if (result == OpenResult::missing && moving_.contains(id.value())) {
+      in_new = false;
+      result = open_message(where(id, in_new), opened, why);
+    }
     if (result == OpenResult::missing) return requests_.answer(taken.ticket, none());
     if (result == OpenResult::damaged)
       return requests_.answer(taken.ticket, failed("the file is damaged: " + why));

@@ -26,7 +26,7 @@ void Turns::add_closed(Line& line, const Waiting& entry) {
   put_in_turn(line);
 }
 
-Turns::Line* Turns::next(std::int64_t now_us, std::size_t free) {
+Turns::Line* Turns::next(std::int64_t now_us, Places places) {
   for (std::size_t n = turns_.size(); n > 0; --n) {
     Line* const line = turns_.front();
     turns_.pop_front();
@@ -35,15 +35,16 @@ Turns::Line* Turns::next(std::int64_t now_us, std::size_t free) {
       continue;
     }
     turns_.push_back(line);
-    if (line->destination.may_start(now_us, free)) return line;
+    if (line->destination.may_start(now_us, places)) return line;
   }
   return nullptr;
 }
 
-std::size_t Turns::ready(std::int64_t now_us, std::size_t free, std::size_t enough) const {
+std::size_t Turns::ready(std::int64_t now_us, Places places, std::size_t enough) const {
   std::size_t count = 0;
   for (auto line = turns_.begin(); line != turns_.end() && count < enough; ++line)
-    if ((*line)->destination.may_start(now_us, free)) count += (*line)->open.size() + (*line)->closed.size();
+    if ((*line)->destination.may_start(now_us, places))
+      count += (*line)->open.size() + (*line)->closed.size();
   return count;
 }
 

@@ -49,9 +49,9 @@ class Turns {
   void add_closed(Line& line, const Waiting& entry);
 
   // The next line that may start a delivery, and moves it behind the others; null: none may.
-  Line* next(std::int64_t now_us, std::size_t free);
+  Line* next(std::int64_t now_us, Places places);
   // How many messages wait in lines that may start one now, counted up to `enough`.
-  std::size_t ready(std::int64_t now_us, std::size_t free, std::size_t enough) const;
+  std::size_t ready(std::int64_t now_us, Places places, std::size_t enough) const;
   // When time alone lets a line start that may not now (rates); nullopt: never.
   std::optional<std::int64_t> not_before(std::int64_t now_us) const;
   // The earliest due time of what waits closed.

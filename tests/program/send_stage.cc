@@ -193,6 +193,20 @@ std::vector<StateRecord> SendStage::state(QueueId id) const {
   return StateFile(paths_.state(id), keys_.at(id.value())).load();
 }
 
+std::string SendStage::queue_program(int code) const {
+  const std::string path = scratch("queue-program");
+  const Fd fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+  const std::string kept = scratch("kept");
+  write_all(fd.get(),
+            "#!/bin/sh\ncat >" + kept + ".message\ntr '\\000' '|' <&1 >" + kept + ".envelope\nexit " +
+                std::to_string(code) + "\n",
+            path);
+  chmod(path.c_str(), 0755);
+  // qmails writes what it was given beside the program
+  chmod(scratch("").c_str(), 0777);
+  return path;
+}
+
 std::vector<std::string> SendStage::bad() const {
   return names_in(paths_.queue + "/bad");
 }

@@ -73,6 +73,9 @@ class SendStage {
   bool has_state(QueueId id) const;
   std::vector<std::string> bad() const;
   const QueuePaths& paths() const { return paths_; }
+  // A program that stands in for the gate ($QMAILQUEUE): exits with `code` after reading what it is given,
+  // which is then in scratch("kept.message") and scratch("kept.envelope"), NUL as |.
+  std::string queue_program(int code) const;
   std::string scratch(const std::string& name) const { return scratch_.file(name); }
 
  private:

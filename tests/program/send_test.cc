@@ -28,21 +28,6 @@ std::string all_of(int fd) {
   return read_all(fd, 1 << 20, "message").value_or("(too large)");
 }
 
-// A program that stands in for the gate: exits with `code` after reading what it is given.
-std::string queue_program(const SendStage& stage, int code) {
-  const std::string path = stage.scratch("queue-program");
-  const Fd fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
-  const std::string kept = stage.scratch("kept");
-  write_all(fd.get(),
-            "#!/bin/sh\ncat >" + kept + ".message\ntr '\\000' '|' <&1 >" + kept + ".envelope\nexit " +
-                std::to_string(code) + "\n",
-            path);
-  chmod(path.c_str(), 0755);
-  // qmails writes what it was given beside the program
-  chmod(stage.scratch("").c_str(), 0777);
-  return path;
-}
-
 }  // namespace
 
 TEST_CASE("a message is delivered at once and leaves nothing behind", "[send]") {
@@ -179,7 +164,7 @@ TEST_CASE("a bounce that is due does not wait for a slot after a start", "[send]
   key.fill(static_cast<char>(id.value()));
   StateFile(stage.paths().state(id), key).append({StateType::failed, 0, "550 no\n"});
   chmod(stage.paths().state(id).c_str(), 0666);
-  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  stage.start({{"QMAILQUEUE", stage.queue_program(0)}});
   CHECK(eventually([&] { return stage.gone(id); }));
   CHECK(slurp(stage.scratch("kept.message")).find("<a@far.example>:\n550 no\n") != std::string::npos);
   CHECK_FALSE(stage.request(there, 1));
@@ -637,7 +622,7 @@ TEST_CASE("how much of the original goes back", "[send]") {
        }) {
     CAPTURE(row.control, row.params, row.bytes);
     SendStage stage(*row.control != 0 ? Controls{{"bouncemaxbytes", row.control}} : Controls{});
-    stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+    stage.start({{"QMAILQUEUE", stage.queue_program(0)}});
     std::string body;
     while (body.size() < row.bytes) body += "0123456789\n";
     const QueueId id = stage.put(asking("s@x.example", row.params, {{"a@far.example", ""}}), 0, true,
@@ -656,7 +641,7 @@ TEST_CASE("how much of the original goes back", "[send]") {
 
 TEST_CASE("NOTIFY says who hears of a failure", "[send]") {
   SendStage stage;
-  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  stage.start({{"QMAILQUEUE", stage.queue_program(0)}});
   SECTION("one wants to, another does not") {
     const QueueId id = stage.put(asking("s@x.example", "",
                                         {{"never@far.example", "NOTIFY=NEVER"},
@@ -689,7 +674,7 @@ TEST_CASE("NOTIFY says who hears of a failure", "[send]") {
 
 TEST_CASE("a sender who wants to hears of success, once, before the message ends", "[send]") {
   SendStage stage;
-  const std::string program = queue_program(stage, 0);
+  const std::string program = stage.queue_program(0);
   stage.start({{"QMAILQUEUE", program}});
   const char* success = "NOTIFY=SUCCESS,FAILURE";
   const QueueId id = stage.put(asking("s@x.example", "RET=FULL",
@@ -738,7 +723,7 @@ TEST_CASE("a sender who wants to hears of success, once, before the message ends
 
 TEST_CASE("a success that could not be told is told after a start", "[send]") {
   SendStage stage;
-  stage.start({{"QMAILQUEUE", queue_program(stage, 53)}});
+  stage.start({{"QMAILQUEUE", stage.queue_program(53)}});
   const QueueId id = stage.put(asking("s@x.example", "", {{"a@test.example", "NOTIFY=SUCCESS"}}));
   stage.pull_trigger(id);
   const auto asked = stage.request(here);
@@ -747,7 +732,7 @@ TEST_CASE("a success that could not be told is told after a start", "[send]") {
   CHECK(stage.logged("warning: trouble injecting bounce message, will try later"));
   CHECK(stage.state(id) == std::vector<StateRecord>{{StateType::done, 0, "did 1+0+0\n"}});
   CHECK(stage.stop() == 0);
-  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  stage.start({{"QMAILQUEUE", stage.queue_program(0)}});
   CHECK(eventually([&] { return stage.gone(id) && !stage.has_state(id); }));
   CHECK(has(kept(stage), "Action: delivered\n"));
   CHECK_FALSE(stage.request(here, 1));
@@ -756,7 +741,7 @@ TEST_CASE("a success that could not be told is told after a start", "[send]") {
 TEST_CASE("nobody is told of the success of a bounce", "[send]") {
   const char* sender = GENERATE("", "#@[]");
   SendStage stage;
-  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  stage.start({{"QMAILQUEUE", stage.queue_program(0)}});
   const QueueId id = stage.put(asking(sender, "", {{"a@test.example", "NOTIFY=SUCCESS,DELAY"}}));
   stage.pull_trigger(id);
   const auto asked = stage.request(here);
@@ -785,7 +770,7 @@ TEST_CASE("a delay is told to those who asked, or to all by control/delaynotice,
        }) {
     CAPTURE(row.control, row.notify, row.age);
     SendStage stage(*row.control != 0 ? Controls{{"delaynotice", row.control}} : Controls{});
-    const std::string program = queue_program(stage, 0);
+    const std::string program = stage.queue_program(0);
     const QueueId id = stage.put(asking("s@x.example", "", {{"a@far.example", row.notify}}), row.age, false);
     for (int round = 0; round < 2; ++round) {
       start_and_try(stage, program);
@@ -813,7 +798,7 @@ TEST_CASE("a double bounce that comes back from outside is not bounced again", "
   const char* format = GENERATE("dsn\n", "qsbmf\n");
   CAPTURE(format);
   SendStage stage(Controls{{"bounceformat", format}});
-  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  stage.start({{"QMAILQUEUE", stage.queue_program(0)}});
   const auto fail = [&](const std::string& text) {
     const QueueId id = stage.put("", {"boss@far.example"}, 0, true, text);
     stage.pull_trigger(id);
@@ -840,7 +825,7 @@ TEST_CASE("the operator's words, and files that mean nothing", "[send]") {
       Controls{{"bouncetext", "[failure]\nSubject: 不達\n\n{recipients}連絡先 {host}\n[what]\nx\n"},
                {"bouncelanguage", "ja\n"},
                {"bounceformat", "rfc\n"}});
-  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  stage.start({{"QMAILQUEUE", stage.queue_program(0)}});
   const QueueId id = stage.put_and_pull("s@x.example", {"a@far.example"});
   const auto asked = stage.request(there);
   REQUIRE(asked);
@@ -855,7 +840,7 @@ TEST_CASE("the operator's words, and files that mean nothing", "[send]") {
 
 TEST_CASE("a storm of bounces is worked off", "[send]") {
   SendStage stage;
-  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
+  stage.start({{"QMAILQUEUE", stage.queue_program(0)}});
   constexpr int many = 120;  // more than wait in memory
   for (int i = 0; i < many; ++i) stage.put_and_pull("s@x.example", {"u@test.example"});
   for (int i = 0; i < many; ++i) {
@@ -873,7 +858,7 @@ TEST_CASE("after queuelifetime a deferral is a failure", "[send]") {
   const QueueId old = stage.put("s@x.example", {"a@far.example"}, 1700, false);   // slot at 1600
   const QueueId young = stage.put("s@x.example", {"b@far.example"}, 450, false);  // slot at 400
   stage.served_until(week);
-  const std::string program = queue_program(stage, 0);
+  const std::string program = stage.queue_program(0);
   stage.start({{"QMAILQUEUE", program}});
   for (int i = 0; i < 2; ++i) {
     auto asked = stage.request(there);
@@ -904,7 +889,7 @@ TEST_CASE("the gate's answer to a bounce", "[send]") {
        }) {
     CAPTURE(row.code, row.sender);
     const QueueId id = stage.put(row.sender, {"a@far.example"});
-    stage.start({{"QMAILQUEUE", queue_program(stage, row.code)}});
+    stage.start({{"QMAILQUEUE", stage.queue_program(row.code)}});
     const auto asked = stage.request(there);
     REQUIRE(asked);
     stage.report(there, asked->request.delivery, 'D', "550 no\n");
@@ -1023,203 +1008,4 @@ TEST_CASE("states without a message are removed at the start", "[send]") {
   CHECK(stage.logged("status: local 0/10"));
   CHECK(eventually([&] { return !stage.has_state(stray); }));
   CHECK(stage.has_state(id));
-}
-
-namespace {
-
-// Requests that come within a moment of each other.
-std::vector<Asked> all_requests(SendStage& stage, Channel channel) {
-  std::vector<Asked> asked;
-  while (std::optional<Asked> one = stage.request(channel, 1)) asked.push_back(std::move(*one));
-  return asked;
-}
-
-std::size_t count_of(const std::vector<Asked>& asked, const std::string& domain) {
-  return static_cast<std::size_t>(std::count_if(asked.begin(), asked.end(), [&](const Asked& one) {
-    return one.request.recipient.ends_with("@" + domain);
-  }));
-}
-
-}  // namespace
-
-TEST_CASE("one host gets as many deliveries at once as it may", "[send][hosts]") {
-  SendStage stage(Controls{{"concurrencyremote", "100\n"},
-                           {"concurrencyremotehost", "1\n.big.example:2\nrelay.example:2\n"},
-                           {"smtproutes", "x.example:relay.example:26\ny.example:Relay.Example:26\n"}});
-  for (int i = 0; i < 5; ++i)
-    for (const char* domain : {"small.example", "mx.big.example", "x.example", "y.example"})
-      stage.put("s@x.example", {"u@" + std::string(domain)});
-  stage.start();
-  std::vector<Asked> asked = all_requests(stage, there);
-  CHECK(count_of(asked, "small.example") == 1);
-  CHECK(count_of(asked, "mx.big.example") == 2);
-  CHECK(count_of(asked, "x.example") + count_of(asked, "y.example") == 2);  // one relay
-  std::size_t done = 0;
-  for (; !asked.empty(); asked = all_requests(stage, there)) {
-    CHECK(count_of(asked, "small.example") <= 1);
-    CHECK(count_of(asked, "mx.big.example") <= 2);
-    for (const Asked& one : asked)
-      stage.report(there, one.request.delivery, 'K', "", HostSays::answered), ++done;
-  }
-  CHECK(done == 20);
-}
-
-TEST_CASE("without a limit of its own a destination leaves room for others", "[send][hosts]") {
-  SendStage stage(Controls{{"concurrencylocal", "8\n"}});
-  for (int i = 0; i < 20; ++i) stage.put("s@x.example", {"greedy-" + std::to_string(i) + "@test.example"});
-  stage.start();
-  CHECK(all_requests(stage, here).size() == 4);  // of 8 places
-  for (int i = 0; i < 20; ++i) stage.put_and_pull("s@x.example", {"Too@test.example"});
-  const auto second = all_requests(stage, here);
-  CHECK(second.size() == 2);
-  for (const Asked& one : second) CHECK(one.request.recipient == "Too@test.example");
-  stage.put_and_pull("s@x.example", {"third@test.example"});
-  CHECK(all_requests(stage, here).size() == 1);
-}
-
-TEST_CASE("concurrencylocaluser", "[send][hosts]") {
-  SendStage stage(Controls{{"concurrencylocal", "10\n"}, {"concurrencylocaluser", "2\n"}});
-  for (int i = 0; i < 5; ++i) stage.put("s@x.example", {"joe-" + std::to_string(i) + "@test.example"});
-  for (int i = 0; i < 5; ++i) stage.put("s@x.example", {"jane@test.example"});
-  stage.start();
-  CHECK(all_requests(stage, here).size() == 4);
-  set_control("concurrencylocaluser", "3\n");
-  stage.process().signal(SIGHUP);
-  CHECK(all_requests(stage, here).size() == 2);
-}
-
-TEST_CASE("a host gets so many messages a minute", "[send][hosts]") {
-  SendStage stage(Controls{{"rateremotehost", "slow.example:1\nquick.example:600\n"}});
-  for (int i = 0; i < 3; ++i)
-    for (const char* domain : {"slow.example", "quick.example", "free.example"})
-      stage.put("s@x.example", {"u@" + std::string(domain)});
-  stage.start();
-  std::size_t slow = 0, others = 0;
-  for (std::vector<Asked> asked = all_requests(stage, there); !asked.empty();
-       asked = all_requests(stage, there)) {
-    slow += count_of(asked, "slow.example");
-    others += asked.size() - count_of(asked, "slow.example");
-    for (const Asked& one : asked) stage.report(there, one.request.delivery, 'K', "", HostSays::answered);
-  }
-  CHECK(slow == 1);
-  CHECK(others == 6);
-}
-
-TEST_CASE("a line of the limits that says nothing is no limit: qmail-send does not start", "[send][hosts]") {
-  const char* const name = GENERATE("concurrencyremotehost", "rateremotehost");
-  SendStage stage(Controls{{name, "host.example\n"}});
-  stage.start();
-  CHECK(stage.process().wait(5) == 111);
-  CHECK(stage.log().find(name) != std::string::npos);
-}
-
-TEST_CASE("thousands of messages for a dead host are in nobody's way, and none is lost", "[send][hosts]") {
-  SendStage stage;
-  constexpr int dead = 2000, live = 200;
-  std::vector<QueueId> ids;
-  for (int i = 0; i < dead; ++i) ids.push_back(stage.put("s@x.example", {"u@dead.example"}));
-  for (int i = 0; i < live; ++i) ids.push_back(stage.put("s@x.example", {"u@live.example"}));
-  stage.start();
-  std::vector<std::uint32_t> to_dead;
-  int delivered = 0;
-  while (delivered < live) {
-    const auto asked = stage.request(there);
-    REQUIRE(asked);
-    if (asked->request.recipient == "u@dead.example") {
-      to_dead.push_back(asked->request.delivery);  // does not answer
-    } else {
-      stage.report(there, asked->request.delivery, 'K', "", HostSays::answered);
-      ++delivered;
-    }
-  }
-  REQUIRE(to_dead.size() == 2);
-  CHECK(eventually([&] { return stage.times_logged("end msg ") == live; }));
-  // Both time out: that is one trouble, not two; nobody else is sent there.
-  for (const std::uint32_t delivery : to_dead) stage.report(there, delivery, 'Z', "", HostSays::trouble);
-  CHECK(stage.logged("backoff host dead.example: not tried for 60 seconds\n"));
-  CHECK_FALSE(stage.request(there, 2));
-  CHECK(stage.times_logged("backoff") == 1);
-  // Mail that comes now waits, too.
-  ids.push_back(stage.put_and_pull("s@x.example", {"u@dead.example"}));
-  CHECK_FALSE(stage.request(there, 1));
-
-  SECTION("SIGALRM has it tried") {
-    stage.process().signal(SIGALRM);
-    REQUIRE(stage.request(there));
-  }
-  SECTION("a restart loses nothing and sends nothing twice") {
-    stage.kill();
-    stage.start();
-    std::map<std::string, int> tried;
-    for (int n = 0; n < dead + 1; ++n) {
-      if (n == dead - 1) stage.process().signal(SIGALRM);  // the two that were deferred wait for their slot
-      const auto asked = stage.request(there);
-      REQUIRE(asked);
-      CHECK(asked->request.recipient == "u@dead.example");
-      ++tried[asked->request.trace];
-      stage.report(there, asked->request.delivery, 'K', "", HostSays::answered);
-    }
-    CHECK(tried.size() == dead + 1);
-    CHECK(eventually(
-        [&] { return std::all_of(ids.begin(), ids.end(), [&](QueueId id) { return stage.gone(id); }); }, 30));
-  }
-}
-
-TEST_CASE("what a host's trouble is, and what ends it", "[send][hosts]") {
-  SendStage stage;
-  stage.start();
-  const auto deliver = [&](HostSays host, char status) {
-    stage.put_and_pull("s@x.example", {"u@far.example"});
-    const auto asked = stage.request(there);
-    REQUIRE(asked);
-    stage.report(there, asked->request.delivery, status, "", host);
-  };
-  deliver(HostSays::answered, 'Z');  // greylisting
-  deliver(HostSays::nothing, 'Z');   // DNS
-  deliver(HostSays::answered, 'D');
-  CHECK(stage.times_logged("backoff") == 0);
-  deliver(HostSays::trouble, 'Z');
-  CHECK(stage.logged("backoff host far.example: not tried for 60 seconds\n"));
-  // Another host, and other recipients of the same message, go on.
-  stage.put_and_pull("s@x.example", {"a@far.example", "b@other.example", "c@test.example"});
-  const auto other = stage.request(there), near = stage.request(here);
-  REQUIRE((other && near));
-  CHECK(other->request.recipient == "b@other.example");
-  CHECK_FALSE(stage.request(there, 1));
-}
-
-TEST_CASE("a message's last attempt is made although its host backs off", "[send][hosts]") {
-  SendStage stage(Controls{{"queuelifetime", "1000\n"}});
-  stage.start({{"QMAILQUEUE", queue_program(stage, 0)}});
-  stage.put_and_pull("s@x.example", {"u@far.example"});
-  auto asked = stage.request(there);
-  REQUIRE(asked);
-  CHECK_FALSE(asked->request.last_attempt);
-  stage.report(there, asked->request.delivery, 'Z', "", HostSays::trouble);
-  REQUIRE(stage.logged("backoff host far.example"));
-  stage.put_and_pull("s@x.example", {"young@far.example"});
-  const QueueId old = stage.put("s@x.example", {"old@far.example"}, 1700);
-  stage.pull_trigger(old);
-  asked = stage.request(there);
-  REQUIRE(asked);
-  CHECK(asked->request.recipient == "old@far.example");
-  CHECK(asked->request.last_attempt);
-  stage.report(there, asked->request.delivery, 'Z', "still dead", HostSays::trouble);
-  CHECK(eventually([&] { return stage.gone(old); }));
-  CHECK(stage.logged("bounce msg " + old.text()));
-  CHECK_FALSE(stage.request(there, 1));
-}
-
-TEST_CASE("the spawner is told whether more waits for a destination", "[send][hosts]") {
-  SendStage stage(Controls{{"concurrencyremotehost", "1\n"}});
-  for (int i = 0; i < 3; ++i) stage.put("s@x.example", {"u@far.example"});
-  stage.start();
-  std::string more;
-  for (int i = 0; i < 3; ++i) {
-    const auto asked = stage.request(there);
-    REQUIRE(asked);
-    more += asked->request.more ? '+' : '-';
-    stage.report(there, asked->request.delivery, 'K', "", HostSays::answered);
-  }
-  CHECK(more == "++-");
 }

@@ -18,7 +18,7 @@ constexpr DestinationLimits remote{0, 0, true}, local{0, 0, false};
 // As many as may start with so many places.
 std::size_t fill(Destination& destination, std::size_t places, std::int64_t now = start) {
   std::size_t n = 0;
-  while (n < places && destination.may_start(now, places - n)) destination.started(now), ++n;
+  while (n < places && destination.may_start(now, {places - n})) destination.started(now), ++n;
   return n;
 }
 
@@ -33,11 +33,29 @@ TEST_CASE("greedy destinations share, and leave room", "[destination]") {
     for (bool moved = true; moved;) {
       moved = false;
       for (Destination& one : all)
-        if (one.may_start(start, static_cast<std::size_t>(places) - used))
+        if (one.may_start(start, {static_cast<std::size_t>(places) - used}))
           one.started(start), ++used, moved = true;
     }
     for (const Destination& one : all) CHECK(one.under_way() == static_cast<std::size_t>(each));
   }
+}
+
+TEST_CASE("places of hosts that have not answered count as left", "[destination]") {
+  Destination dead(remote), live(remote), back(remote);
+  CHECK(dead.unproven());
+  CHECK_FALSE(Destination(local).unproven());
+  for (int i = 0; i < 100; ++i) live.started(start), live.ended(HostSays::answered, start);
+  CHECK_FALSE(live.unproven());
+  dead.started(start);
+  dead.started(start);
+  while (live.may_start(start, {18 - live.under_way(), 2})) live.started(start);
+  CHECK(live.under_way() == 10);  // as if it were alone with 20 places
+  CHECK_FALSE(live.may_start(start, {0, 20}));
+  back.started(start);
+  back.ended(HostSays::answered, start);
+  back.started(start);
+  back.ended(HostSays::trouble, start);
+  CHECK(back.unproven());
 }
 
 TEST_CASE("a host that nothing is known of is asked carefully", "[destination]") {
@@ -152,15 +170,15 @@ TEST_CASE("destinations take turns, and so do the messages of each", "[destinati
   CHECK(&turns.line("a") == &a);
   for (std::uint64_t id : {1, 2, 3}) turns.add_open(a, QueueId(id));
   turns.add_open(b, QueueId(9));
-  CHECK(turns.ready(start, 10, 100) == 4);
-  CHECK(turns.ready(start, 10, 2) >= 2);
+  CHECK(turns.ready(start, {10}, 100) == 4);
+  CHECK(turns.ready(start, {10}, 2) >= 2);
   std::string order;
-  while (Turns::Line* line = turns.next(start, 10)) {
+  while (Turns::Line* line = turns.next(start, {10})) {
     order += line->name + line->open.front().text() + " ";
     line->open.pop_front();
   }
   CHECK(order == "a1 b9 a2 a3 ");
-  CHECK(turns.ready(start, 10, 1) == 0);
+  CHECK(turns.ready(start, {10}, 1) == 0);
   turns.sweep(start + 3600 * second);
   CHECK(turns.size() == 0);
 }
@@ -178,12 +196,12 @@ TEST_CASE("a line that may not start is passed over, and keeps what waits", "[de
   }
   CHECK(slow.open.size() == open_messages_of_a_destination);
   CHECK(turns.earliest_due() == 101);
-  REQUIRE(turns.next(start, 10) == &slow);
+  REQUIRE(turns.next(start, {10}) == &slow);
   slow.destination.started(start);
-  CHECK(turns.next(start, 10) == nullptr);
-  CHECK(turns.ready(start, 10, 1) == 0);
+  CHECK(turns.next(start, {10}) == nullptr);
+  CHECK(turns.ready(start, {10}, 1) == 0);
   turns.add_open(quick, QueueId(1000));
-  CHECK(turns.next(start, 10) == &quick);
+  CHECK(turns.next(start, {10}) == &quick);
   turns.sweep(start + 3600 * second);
   CHECK(turns.size() == 2);
   const Turns::Emptied all = turns.take_all(slow);
