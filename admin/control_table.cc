@@ -46,6 +46,8 @@ const std::vector<ControlFile>& control_files() {
       {"percenthack", list, "The percent hack is not allowed.", "The percent hack is allowed for user%host@",
        "."},
       {"plusdomain", line_or_me, "plusdomain", "Plus domain name is ", "."},
+      {"policy", list, "No policy servers.", "Policy server: ", "."},
+      {"policyfail", line, "451", "When a policy server cannot be asked: ", "."},
       {"progmem", number, "1073741824", "A program of a dot-file may use ", " bytes of memory."},
       {"progtime", number, "900", "A program of a dot-file may run for ", " seconds."},
       {"qmqpservers", list, "No QMQP servers.", "QMQP server: ", "."},

@@ -19,6 +19,7 @@
 #include "lib/base/queue_exit.h"
 #include "lib/base/trace.h"
 #include "lib/mail/envelope.h"
+#include "lib/mail/header.h"
 #include "lib/mail/received.h"
 #include "lib/net/client.h"
 #include "lib/net/content.h"
@@ -41,6 +42,14 @@ struct Refusal {
   std::string text;  // for custom_text
   std::string log;
 };
+
+// Header fields and nothing else, the last one ended.
+bool whole_fields(std::string_view text) {
+  HeaderFields fields(text);
+  while (fields.next()) {
+  }
+  return fields.offset() == text.size() && text.ends_with('\n');
+}
 
 class Transaction {
  public:
@@ -164,6 +173,8 @@ class Transaction {
         trace_ = value;
       else if (name == "databytes")
         own_databytes_ = value;
+      else if (name == "fields")
+        fields_ = value;
       else if (name == "ask")
         asks_sender = value == "sender";
       else if (name != "trace" && value.find('\n') == std::string::npos)
@@ -197,6 +208,7 @@ class Transaction {
     }
     if (!network) {
       own_databytes_.clear();
+      fields_.clear();
       std::erase_if(envelope_.origin,
                     [](const auto& field) { return field.first != "script" && field.first != "server"; });
     }
@@ -215,6 +227,7 @@ class Transaction {
         own_databytes_.size() < 19)
       databytes_ = std::stoull(own_databytes_);
     spool_ = std::make_unique<SpoolFile>(place_.new_directory);
+    if (whole_fields(fields_)) spool_->prepend(fields_);
     check_space();
     stage_ = Stage::message;
   }
@@ -451,7 +464,7 @@ class Transaction {
 
   Stage stage_ = Stage::origin;
   Kind kind_ = Kind::local;
-  std::string trace_, own_databytes_;
+  std::string trace_, own_databytes_, fields_;
   std::uint64_t databytes_ = 0, next_space_check_ = 0, envelope_bytes_ = 0;
   std::unique_ptr<SpoolFile> spool_;
   EnvelopeParser parser_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/io.h"
@@ -31,8 +32,8 @@ class Conversation {
   }
 
   int run() {
-    send(session_.greeting());
-    Session::Next next = Session::Next::command;
+    Session::Next next = session_.greet(reply_);
+    send(std::exchange(reply_, {}));
     for (;;) switch (next) {
         case Session::Next::command:
           next = command();

@@ -1,6 +1,7 @@
 // qmail-smtpd: one SMTP session on descriptors 0 and 1.
 #include <memory>
 #include <new>
+#include <optional>
 
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
@@ -44,9 +45,16 @@ int smtpd_body(int, char**) {
 
   Settings settings;
   std::unique_ptr<ServerQueue> queue;
+  std::optional<PolicyDesk> policy;
   try {
     Privilege privilege(conf::user_qmaild);
     settings = read_settings(Control());
+    if (!settings.policy_servers.empty()) {
+      policy.emplace(settings.policy_servers, settings.policy_fail_goes_on,
+                     privilege.confines() ? gate_directory() : "");
+      for (std::string& failure : policy->connect_those_outside())
+        settings.complaints.push_back(std::move(failure));
+    }
     queue = open_queue_and_seal(program_name, privilege, logging);
   } catch (const std::bad_alloc&) {
     turn_away(1, Replies().line(Reply::no_memory));
@@ -59,6 +67,10 @@ int smtpd_body(int, char**) {
   for (const std::string& complaint : settings.complaints) journal(complaint);
   Session session(settings, *queue, journal);
   session.flush_by(ask_for_flush);
+  if (policy)
+    session.policy_by([&](PolicyState state, bool submission, const std::string& attributes) {
+      return policy->ask(state, submission, attributes);
+    });
   return converse(0, 1, session, settings);
 }
 

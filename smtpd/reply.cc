@@ -91,6 +91,13 @@ constexpr Row table[] = {
     {Reply::etrn_denied, "etrndenied", "459 that node is not yours to ask for here (#4.7.1)", "4.7.1"},
     {Reply::etrn_syntax, "etrnsyntax", "501 write ETRN and a domain, or @ and a domain (#5.5.4)", "5.5.4"},
     {Reply::etrn_in_mail, "etrninmail", "503 finish the message first, or say RSET (#5.5.1)", "5.5.1"},
+    {Reply::no_mailbox, "nomailbox", "550 sorry, no mailbox here by that name (#5.1.1)", "5.1.1"},
+    {Reply::mailbox_full, "mailboxfull", "452 sorry, mailbox is full (#4.5.2)", "4.5.2", true},
+    {Reply::policy_reject, "policyreject", "554 sorry, that is against my policy (#5.7.1)", "5.7.1"},
+    {Reply::policy_defer, "policydefer", "450 not now by my policy, please try again later (#4.7.1)",
+     "4.7.1"},
+    {Reply::policy_fail, "policyfail",
+     "451 i cannot check my policy just now, please try again later (#4.3.0)", "4.3.0"},
 };
 
 constexpr bool table_is_in_order() {
@@ -130,6 +137,18 @@ bool begins_with_code(std::string_view text) {
 
 bool is_printable(char c) {
   return c >= 32 && c < 127;
+}
+
+void make_printable(std::string& text) {
+  for (char& c : text)
+    if (!is_printable(c)) c = '?';
+}
+
+// The row of one of our own texts, which somebody else (the gate, qmail-rcptd) says in its place.
+const Row* row_with(std::string_view text) {
+  for (const Row& row : table)
+    if (text == row.text) return &row;
+  return nullptr;
 }
 
 }  // namespace
@@ -205,13 +224,29 @@ std::string Replies::line_of_queue(int exit_code, const std::string& custom) con
   if (const auto own = own_queue_.find(exit_code); own != own_queue_.end() && custom.empty())
     return put_together(own->second, permanent ? "5.3.0" : "4.3.0", {});
   std::string text = report.substr(std::min<std::size_t>(report.size(), 1), max_text);
-  for (char& c : text)
-    if (!is_printable(c)) c = '?';
+  make_printable(text);
   if (!begins_with_code(text) || text[0] != (permanent ? '5' : '4'))
     text.insert(0, permanent ? "554 " : "451 ");
-  for (const Row& row : table)
-    if (row.verbatim && text == row.text) return line(row.reply);
+  if (const Row* row = row_with(text)) return line(row->reply);
   return put_together(text, permanent ? "5.3.0" : "4.3.0", {});
+}
+
+std::string Replies::line_of_policy(const PolicyOutcome& outcome) const {
+  if (outcome.cannot_ask) return line(Reply::policy_fail);
+  const std::string code = std::to_string(outcome.code) + " ";
+  if (outcome.text.empty()) {
+    const Row& row = row_of(outcome.code < 500 ? Reply::policy_defer : Reply::policy_reject);
+    const std::string_view usual = text(row.reply);
+    if (outcome.status == row.status && usual.starts_with(code)) return line(row.reply);
+    return put_together(
+        code + std::string(usual.substr(4, usual.rfind("(#") - 4)) + "(#" + outcome.status + ")",
+        outcome.status, {});
+  }
+  std::string own = code + outcome.text.substr(0, max_text);
+  make_printable(own);
+  if (const Row* row = row_with(own)) return line(row->reply);
+  if (status_in(own).empty()) own += " (#" + outcome.status + ")";
+  return put_together(own, outcome.status, {});
 }
 
 }  // namespace hato::smtpd

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "smtpd/policy.h"
+
 namespace hato::smtpd {
 
 enum class Reply {
@@ -64,6 +66,11 @@ enum class Reply {
   etrn_denied,
   etrn_syntax,
   etrn_in_mail,
+  no_mailbox,
+  mailbox_full,
+  policy_reject,
+  policy_defer,
+  policy_fail,
   count  // how many there are
 };
 
@@ -90,6 +97,9 @@ class Replies {
   // that the text begins with when it fits the letter (5xx, 4xx); its "(#x.y.z)" is the enhanced code. The
   // names queue11 to queue115 of control/smtpreplies override the texts of qmail-queue's exit codes.
   std::string line_of_queue(int exit_code, const std::string& custom) const;
+  // The refusal that policy servers want. Without a text it is policy_reject's or policy_defer's, and
+  // policy_fail's where they could not be asked.
+  std::string line_of_policy(const PolicyOutcome& outcome) const;
 
  private:
   std::string_view text(Reply reply) const;

@@ -13,6 +13,7 @@ namespace hato::smtpd {
 namespace {
 
 constexpr std::size_t longest_name_in_log = 300;
+constexpr std::size_t policy_fields_limit = 32U << 10;  // bytes of fields that policy servers put in front
 
 std::string without_line_end(std::string_view line) {
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
@@ -28,8 +29,73 @@ std::string in_brackets(std::string_view address) {
 Session::Session(Settings& settings, ServerQueue& queue, Journal journal)
     : settings_(settings), queue_(queue), journal_(std::move(journal)) {}
 
-std::string Session::greeting() const {
-  return "220 " + settings_.greeting + " ESMTP\r\n";
+Session::Next Session::greet(std::string& out) {
+  std::string what = "the connection";
+  if (const auto refusal = policy_refusal(PolicyState::connect, what)) {
+    // RFC 5321 3.1 has two refusals in the place of a greeting.
+    const std::string line = ((*refusal)[0] == '4' ? "421" : "554") + refusal->substr(3);
+    log("refused", what + ": " + without_line_end(line));
+    out += line;
+    return Next::hang_up;
+  }
+  out += "220 " + settings_.greeting + " ESMTP\r\n";
+  return Next::command;
+}
+
+std::string Session::policy_attributes(PolicyState state, std::string_view recipient) {
+  const Client& client = settings_.client;
+  std::string all;
+  const auto add = [&all](std::string_view name, std::string_view value) {
+    append_policy_attribute(all, name, value);
+  };
+  const bool in_message = state == PolicyState::data || state == PolicyState::end_of_message;
+  const std::size_t count = transaction_ ? transaction_->envelope.recipients.size() : 0;
+  if (in_message && count == 1) recipient = transaction_->envelope.recipients[0].address;
+  std::uint64_t size = transaction_ ? transaction_->size : 0;
+  if (state == PolicyState::end_of_message) size = meter_.bytes();
+  add("request", "smtpd_access_policy");
+  add("protocol_state", policy_state_name(state));
+  add("protocol_name", extended_ ? "ESMTP" : "SMTP");
+  add("client_address", client.ip);
+  add("client_name", client.host);
+  add("client_port", client.port);
+  add("reverse_client_name", client.host);
+  add("server_address", client.local_ip);
+  add("server_port", client.local_port);
+  add("helo_name", helo_);
+  add("sender", transaction_ ? std::string_view(transaction_->envelope.sender) : std::string_view());
+  add("recipient", recipient);
+  add("recipient_count", std::to_string(in_message ? count : 0));
+  add("queue_id", "");
+  add("instance", trace());
+  add("size", std::to_string(size));
+  add("etrn_domain", "");
+  add("stress", "");
+  for (const char* nothing :
+       {"sasl_method", "sasl_username", "sasl_sender", "ccert_subject", "ccert_issuer", "ccert_fingerprint",
+        "ccert_pubkey_fingerprint", "encryption_protocol", "encryption_cipher"})
+    add(nothing, "");
+  add("encryption_keysize", "0");
+  return all;
+}
+
+std::optional<std::string> Session::policy_refusal(PolicyState state, std::string& what,
+                                                   std::string_view recipient) {
+  if (!policy_) return std::nullopt;
+  const PolicyOutcome outcome =
+      policy_(state, settings_.client.relay.has_value(), policy_attributes(state, recipient));
+  for (const std::string& note : outcome.notes) log("was told of", what + ", " + note);
+  bool& discard = transaction_ ? transaction_->discard : discard_all_;
+  std::string& fields = transaction_ ? transaction_->fields : fields_for_all_;
+  discard |= outcome.discard;
+  if (fields.size() + outcome.fields.size() <= policy_fields_limit)
+    fields += outcome.fields;
+  else
+    log("left out", what + ", fields that a policy server wants: there are too many");
+  if (outcome.code == 0) return std::nullopt;
+  what += " (policy " + outcome.by + ")";
+  hang_up_ = outcome.code == 421 || outcome.code == 521;
+  return settings_.replies.line_of_policy(outcome);
 }
 
 Session::Next Session::command(std::string_view line, std::string& out) {
@@ -181,7 +247,7 @@ std::optional<Reply> Session::fault_of(ParameterError error) const {
 }
 
 Session::Next Session::mail(const Command& command, std::string& out) {
-  const std::string what = "MAIL " + log_safe(command.argument, longest_name_in_log);
+  std::string what = "MAIL " + log_safe(command.argument, longest_name_in_log);
   if (in_chunks_) return refuse(Reply::finish_chunks, what, out);
   if (transaction_) return refuse(Reply::mail_twice, what, out);
   if (!greeted_ && settings_.limits.helo) return refuse(Reply::helo_first, what, out);
@@ -202,6 +268,11 @@ Session::Next Session::mail(const Command& command, std::string& out) {
       replace_local_literal(std::move(path.address), settings_.own_addresses, settings_.localiphost);
   transaction.envelope.parameters = parameters.words();
   transaction.barred = settings_.badmailfrom && settings_.badmailfrom->contains(transaction.envelope.sender);
+  transaction.size = parameters.size.value_or(0);
+  if (const auto refusal = policy_refusal(PolicyState::mail, what)) {
+    transaction_.reset();
+    return refuse_with(*refusal, what, out);
+  }
   return say(Reply::mail_ok, out);
 }
 
@@ -239,6 +310,8 @@ Session::Next Session::rcpt(const Command& command, std::string& out) {
       return refuse(Reply::too_many_recipients, what, out);
     return say(Reply::too_many_recipients, out);
   }
+  if (const auto refusal = policy_refusal(PolicyState::rcpt, what, address))
+    return refuse_with(*refusal, what, out);
   recipients.push_back({std::move(address), dsn_words(parameters.dsn)});
   return say(Reply::rcpt_ok, out);
 }
@@ -249,8 +322,11 @@ Session::Next Session::data_command(const Command& command, std::string& out) {
   if (!stands_alone(command, out, next)) return next;
   if (!transaction_) return refuse(Reply::mail_first, "DATA", out);
   if (transaction_->envelope.recipients.empty()) return refuse(Reply::rcpt_first, "DATA", out);
-  if (const auto refusal = begin_message()) {
-    const Next after = refuse_with(*refusal, "DATA", out);
+  std::string what = "DATA";
+  auto refusal = policy_refusal(PolicyState::data, what);
+  if (!refusal) refusal = begin_message();
+  if (refusal) {
+    const Next after = refuse_with(*refusal, what, out);
     forget_transaction();
     return after;
   }
@@ -300,10 +376,18 @@ Session::Next Session::end_of_data(bool in_step, std::string& out) {
 }
 
 Session::Next Session::finish_message(bool stray, std::string& out) {
-  const std::string what = "a message from " + in_brackets(transaction_->envelope.sender);
+  std::string what = "a message from " + in_brackets(transaction_->envelope.sender);
   Next next = Next::command;
   if (const auto fault = fault_of_message(stray)) {
     next = refuse(*fault, what, out);
+  } else if (const auto refusal = policy_refusal(PolicyState::end_of_message, what)) {
+    next = refuse_with(*refusal, what, out);
+  } else if (transaction_->discard || discard_all_) {
+    out += settings_.replies.line(Reply::accepted, std::to_string(now_seconds()) + " qp 0");
+    log("discarded", what + " for " + std::to_string(transaction_->envelope.recipients.size()) + ", bytes " +
+                         std::to_string(meter_.bytes()));
+    errors_ = 0;
+    commands_ = 0;
   } else {
     const GateResult outcome = submission_->commit(transaction_->envelope);
     if (outcome.code != 0) {
@@ -331,12 +415,15 @@ Session::Next Session::bdat(const Command& command, std::string& out) {
   chunk_size_ = chunk_left_ = chunk->size;
   chunk_last_ = chunk->last;
   chunk_refusal_.clear();
+  chunk_refuser_ = "BDAT";
   if (!transaction_) {
     chunk_refusal_ = settings_.replies.line(Reply::mail_first);
   } else if (transaction_->envelope.recipients.empty()) {
     chunk_refusal_ = settings_.replies.line(Reply::rcpt_first);
   } else if (!in_chunks_) {
-    chunk_refusal_ = begin_message().value_or("");
+    auto refusal = policy_refusal(PolicyState::data, chunk_refuser_);
+    if (!refusal) refusal = begin_message();
+    chunk_refusal_ = refusal.value_or("");
     in_chunks_ = chunk_refusal_.empty();
   }
   return Next::chunk;
@@ -354,7 +441,7 @@ void Session::chunk(std::string_view octets) {
 Session::Next Session::end_of_chunk(std::string& out) {
   may_wait_ = false;
   if (!chunk_refusal_.empty()) {
-    const Next next = refuse_with(chunk_refusal_, "BDAT", out);
+    const Next next = refuse_with(chunk_refusal_, chunk_refuser_, out);
     forget_transaction();
     return next;
   }
@@ -396,6 +483,7 @@ GateOrigin Session::origin() {
   if (!equal_ignoring_case(helo_, client.host)) origin.helo = helo_;
   origin.protocol = protocol();
   if (settings_.databytes.from_environment) origin.databytes = settings_.databytes.limit;
+  origin.fields = fields_for_all_ + transaction_->fields;
   return origin;
 }
 
@@ -428,7 +516,7 @@ Session::Next Session::refuse_with(const std::string& line, std::string_view wha
     return say(Reply::too_many_errors, out, Next::hang_up);
   }
   out += line;
-  return Next::command;
+  return std::exchange(hang_up_, false) ? Next::hang_up : Next::command;
 }
 
 }  // namespace hato::smtpd

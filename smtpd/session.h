@@ -17,6 +17,7 @@
 #include "lib/net/server_queue.h"
 #include "smtpd/command.h"
 #include "smtpd/message_text.h"
+#include "smtpd/policy.h"
 #include "smtpd/settings.h"
 
 namespace hato::smtpd {
@@ -27,6 +28,10 @@ struct Transaction {
   bool smtputf8 = false;
   bool barred = false;           // sender in badmailfrom
   bool over_limit_said = false;  // one log line for all the recipients over the limit
+  std::uint64_t size = 0;        // as MAIL told it
+  // What policy servers want:
+  bool discard = false;
+  std::string fields;
 };
 
 class Session {
@@ -48,7 +53,12 @@ class Session {
   using Flush = std::function<SendAnswer(const std::string& domain, const std::string& client_ip)>;
   void flush_by(Flush flush) { flush_ = std::move(flush); }
 
-  std::string greeting() const;
+  // Asks the policy servers (PolicyDesk::ask). Without such a function nobody is asked.
+  using Policy = std::function<PolicyOutcome(PolicyState, bool submission, const std::string& attributes)>;
+  void policy_by(Policy policy) { policy_ = std::move(policy); }
+
+  // Appends the greeting, or the refusal of this client and Next::hang_up.
+  Next greet(std::string& out);
   // One command line without its CR LF. Appends its reply to `out`.
   Next command(std::string_view line, std::string& out);
   // A line that is no command: Reply::line_ends or Reply::line_too_long.
@@ -90,6 +100,10 @@ class Session {
   std::optional<Reply> fault_of_message(bool stray) const;
   Next finish_message(bool stray, std::string& out);
   GateOrigin origin();
+  std::string policy_attributes(PolicyState state, std::string_view recipient);
+  // The refusal of a command by a policy server; `what` gets who it was.
+  std::optional<std::string> policy_refusal(PolicyState state, std::string& what,
+                                            std::string_view recipient = {});
   void forget_transaction();
   std::string protocol() const;
 
@@ -103,12 +117,17 @@ class Session {
   ServerQueue& queue_;
   Journal journal_;
   Flush flush_;
+  Policy policy_;
 
   std::string helo_;  // what HELO or EHLO said
   bool greeted_ = false;
   bool extended_ = false;  // by EHLO
   std::optional<Transaction> transaction_;
+  // What policy servers said at CONNECT: for every message of the session.
+  bool discard_all_ = false;
+  std::string fields_for_all_;
   std::string trace_;
+  bool hang_up_ = false;  // a policy server refused by 421 or 521
   std::size_t errors_ = 0;
   std::size_t commands_ = 0;
   bool may_wait_ = false;
@@ -124,6 +143,7 @@ class Session {
   std::uint64_t chunk_left_ = 0;
   bool chunk_last_ = false;
   std::string chunk_refusal_;  // the reply for a chunk that is only swallowed
+  std::string chunk_refuser_;  // for the log
 };
 
 }  // namespace hato::smtpd

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
+#include "lib/net/gate.h"
 
 namespace hato::smtpd {
 
@@ -78,6 +79,16 @@ Settings read_settings(const Control& control) {
     for (const std::string& line : *lines)
       if (!settings.etrn->add(line))
         settings.complaints.push_back("control/etrnhosts: not understood: " + line);
+  }
+
+  if (const auto lines = control.lines("policy")) {
+    for (const std::string& line : *lines) {
+      if (auto server = PolicyServer::parse(line, gate_directory() + "/policy"))
+        settings.policy_servers.push_back(*std::move(server));
+      else
+        settings.complaints.push_back("control/policy: not understood: " + line);
+    }
+    settings.policy_fail_goes_on = policy_fail_goes_on(control.line("policyfail").value_or(""));
   }
 
   settings.client = client_from_environment();

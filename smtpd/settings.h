@@ -13,6 +13,7 @@
 #include "lib/store/control.h"
 #include "lib/store/databytes.h"
 #include "smtpd/etrn.h"
+#include "smtpd/policy.h"
 #include "smtpd/reply.h"
 
 namespace hato::smtpd {
@@ -39,6 +40,8 @@ struct Settings {
   std::optional<SenderList> badmailfrom;
   RecipientPolicy policy;
   std::optional<EtrnPolicy> etrn;  // none: ETRN is not offered
+  std::vector<PolicyServer> policy_servers;
+  bool policy_fail_goes_on = false;
   Replies replies;
   OwnAddresses own_addresses;  // for localiphost
   Client client;

@@ -14,6 +14,8 @@ class Privilege {
   // From now on files are opened as `user`, when we are root; else nothing changes. Throws TempError when the
   // user does not exist, SystemError.
   explicit Privilege(const std::string& user);
+  // Is there root to give up? Then give_up() will change the root directory.
+  bool confines() const { return user_.has_value(); }
   // Becomes the user, for good, with `directory` for its root; false, and nothing changed, when root was not
   // there to give up.
   bool give_up(const std::string& directory);

@@ -43,10 +43,13 @@ Client client_from_environment() {
   if (const auto ip = connection_variable("TCPREMOTEIP")) client.ip = plain_ip(*ip);
   if (const auto host = connection_variable("TCPREMOTEHOST")) client.host = *host;
   if (const auto info = connection_variable("TCPREMOTEINFO")) client.info = *info;
+  client.port = connection_variable("TCPREMOTEPORT").value_or("");
+  client.local_ip = plain_ip(connection_variable("TCPLOCALIP").value_or(""));
+  client.local_port = connection_variable("TCPLOCALPORT").value_or("");
   if (const auto name = connection_variable("TCPLOCALHOST"))
     client.local = *name;
-  else if (const auto ip = connection_variable("TCPLOCALIP"))
-    client.local = plain_ip(*ip);
+  else if (!client.local_ip.empty())
+    client.local = client.local_ip;
   client.relay = env("RELAYCLIENT");
   if (client.info == sendmail_session) client.script = local_origin().script;
   return client;

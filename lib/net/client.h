@@ -18,7 +18,9 @@ struct Client {
   std::string ip = "unknown";     // TCPREMOTEIP or TCP6REMOTEIP
   std::string host = "unknown";   // TCPREMOTEHOST or TCP6REMOTEHOST
   std::string info;               // TCPREMOTEINFO or TCP6REMOTEINFO
+  std::string port;               // TCPREMOTEPORT; "" not told
   std::string local = "unknown";  // our own name to it: TCPLOCALHOST, else TCPLOCALIP, or the same with TCP6
+  std::string local_ip, local_port;  // TCPLOCALIP, TCPLOCALPORT; "" not told
   std::optional<std::string>
       relay;  // RELAYCLIENT: this client may send anywhere; its value goes behind recipients
 

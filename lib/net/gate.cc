@@ -54,8 +54,12 @@ GateResult decode_result(std::string_view payload) {
 
 }  // namespace
 
+std::string gate_directory() {
+  return std::string(conf::home) + "/gate";
+}
+
 std::string gate_path() {
-  return std::string(conf::home) + "/gate/s";
+  return gate_directory() + "/s";
 }
 
 std::string GateResult::report() const {
@@ -223,6 +227,7 @@ void Gate::origin(const GateOrigin& origin) {
   add("login", origin.login);
   add("script", origin.script);
   add("server", origin.server);
+  add("fields", origin.fields);
   if (origin.databytes) add("databytes", std::to_string(*origin.databytes));
   const bool ask =
       origin.asks_sender && admission_.ask_with_script && !(origin.script.empty() && origin.server.empty());

@@ -27,7 +27,8 @@ constexpr char admission = 'A', result = 'R', origin = 'O', message = 'M', messa
                parameters = 'P', commit = 'C';
 }  // namespace gate_format
 
-std::string gate_path();  // conf::home + "/gate/s"
+std::string gate_directory();  // conf::home + "/gate"
+std::string gate_path();       // conf::home + "/gate/s"
 
 // What the gate tells a sender about itself and him when he comes in. Strings as the control files have them,
 // with qmail's fallbacks done, so that a sender in a chroot needs no control file.
@@ -42,16 +43,17 @@ struct Admission {
 // and submission and what belongs to them, only qmails for bounce.
 struct GateOrigin {
   Kind kind = Kind::local;
-  std::string trace;         // lib/base/trace.h; empty: the gate makes one
-  std::string ip;            // TCPREMOTEIP; "1.2.3.4" or "2001:db8::1"
-  std::string host;          // TCPREMOTEHOST, "" unknown
-  std::string helo;          // "" when it is the same as host
-  std::string info;          // TCPREMOTEINFO
-  std::string local;         // the server's own name: the Received field's "by"
-  std::string protocol;      // SMTP, ESMTP, UTF8SMTP, ...S, ...A: RFC 3848, RFC 6531
-  std::string login;         // SMTP AUTH
-  std::string script;        // told by a local program, never proved: SCRIPT_FILENAME
-  std::string server;        // the same: SERVER_NAME
+  std::string trace;     // lib/base/trace.h; empty: the gate makes one
+  std::string ip;        // TCPREMOTEIP; "1.2.3.4" or "2001:db8::1"
+  std::string host;      // TCPREMOTEHOST, "" unknown
+  std::string helo;      // "" when it is the same as host
+  std::string info;      // TCPREMOTEINFO
+  std::string local;     // the server's own name: the Received field's "by"
+  std::string protocol;  // SMTP, ESMTP, UTF8SMTP, ...S, ...A: RFC 3848, RFC 6531
+  std::string login;     // SMTP AUTH
+  std::string script;    // told by a local program, never proved: SCRIPT_FILENAME
+  std::string server;    // the same: SERVER_NAME
+  std::string fields;    // whole header fields with LF line ends, put in front of the message; mx, submission
   bool asks_sender = false;  // with Admission::ask_with_script: wait for the script's default_sender
   std::optional<std::uint64_t> databytes;  // $DATABYTES, in the place of control/databytes; 0: no limit
 };

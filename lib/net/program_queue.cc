@@ -189,7 +189,7 @@ std::unique_ptr<ServerSubmission> ProgramQueue::open(const GateOrigin& origin, G
     }
     auto submission = std::make_unique<ProgramSubmission>(
         starter_.get(), std::move(message.second), std::move(envelope.second), std::move(custom.first));
-    submission->text(received_of(origin));
+    submission->text(received_of(origin) + origin.fields);
     return submission;
   } catch (const SystemError&) {
     return nullptr;

@@ -12,9 +12,8 @@ std::unique_ptr<ServerQueue> open_queue_and_seal(const char* program, Privilege&
   std::unique_ptr<ServerQueue> queue;
   if (const auto own = queue_program())
     queue = std::make_unique<ProgramQueue>(start_starter(program, *own, conf::user_qmaild, logging));
-  const std::string gate_directory = std::string(conf::home) + "/gate";
-  const bool confined = privilege.give_up(gate_directory);
-  if (!queue) queue = std::make_unique<GateQueue>((confined ? std::string() : gate_directory) + "/s");
+  const bool confined = privilege.give_up(gate_directory());
+  if (!queue) queue = std::make_unique<GateQueue>((confined ? std::string() : gate_directory()) + "/s");
   seal(seal_profile::smtpd);
   return queue;
 }

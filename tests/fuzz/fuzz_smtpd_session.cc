@@ -67,6 +67,19 @@ Played play(std::string_view input, std::size_t piece) {
   settings.policy.rcpthosts.emplace("here.example\n.sub.example\n");
   settings.badmailfrom.emplace("@bad.example\n");
   Session session(settings, queue, [](std::string_view) {});
+  // A policy server that decides by the first letter of the recipient or sender.
+  session.policy_by([](PolicyState state, bool, const std::string& attributes) {
+    const auto request = parse_policy_request(attributes);
+    demand(request && request->value("protocol_state") == policy_state_name(state));
+    demand(!request->value("instance").empty());
+    PolicyOutcome said;
+    const std::string_view about = request->value(state == PolicyState::rcpt ? "recipient" : "sender");
+    if (about.starts_with('p')) said.code = 550, said.status = "5.1.1";
+    if (about.starts_with('q')) said.code = 421, said.status = "4.7.1";
+    if (about.starts_with('d')) said.discard = true;
+    if (about.starts_with('f')) said.fields = "X-Field: yes\n";
+    return said;
+  });
   std::string reply;
   const auto answered = [&] {
     for (std::size_t at = 0; at < reply.size();) {
