@@ -61,31 +61,8 @@ class Logins:
         self.path.unlink()
 
 
-def dns_free(port, words=""):
-    """A route by address: the names that count are those in verify=."""
-    return f":127.0.0.1:{port} {words}".rstrip()
-
-
-def smtpauth(suite, text):
-    file = suite.home / "control/smtpauth"
-    suite.control("smtpauth", text)
-    import pwd
-    who = pwd.getpwnam("qmailr")
-    os.chown(file, who.pw_uid, who.pw_gid)
-    file.chmod(0o400)
-
-
 def deliver(suite, port, words="", wanted="success"):
-    """Sends one message by this route; what the log says of its delivery."""
-    suite.control("smtproutes", dns_free(port, words))
-    mark = len(suite.log())
-    suite.sendmail("-f", f"{suite.accounts[0].name}@{suite.domain}", "x@peer.test", data=b"Subject: x\n\nhello\n")
-    pattern = re.compile(r"delivery \d+: (success|deferral|failure): (.*)")
-    found = wait_until(lambda: pattern.search(suite.log()[mark:]), "no delivery in the log")
-    equal(found[1], wanted, found[2])
-    if wanted == "deferral":
-        suite.empty_queue_of_deferred()
-    return found[2]
+    return suite.deliver(address_route(port, words), wanted)
 
 
 def test_opportunistic():
@@ -151,7 +128,7 @@ def test_login():
             said = deliver(suite, peer.port["submission"], "verify auth=nobody", "deferral")
             expect("control/smtpauth_has_no_login_" in said, said)
             # without a login the smarthost refuses, and the bounce says over what
-            suite.control("smtproutes", dns_free(peer.port["submission"], "verify"))
+            suite.control("smtproutes", address_route(peer.port["submission"], "verify"))
             suite.sendmail("-f", f"{suite.accounts[0].name}@{suite.domain}", "x@peer.test", data=b"Subject: x\n\nhello\n")
             bounce = email.message_from_bytes(suite.wait_messages(suite.accounts[0], 1)[0], policy=email.policy.default)
             bounce = next(part for part in bounce.walk() if part.get_content_maintype() == "text").get_content()

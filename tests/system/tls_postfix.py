@@ -42,3 +42,29 @@ class Sender(Suite):
         self.started.remove(self.send)
         self.empty_queue()
         self.start_send()
+
+    def deliver(self, route, wanted="success", recipient="x@peer.test", data=b"Subject: x\n\nhello\n"):
+        """Sends one message by this route; what the log says of its delivery, which is to end so."""
+        self.control("smtproutes", route)
+        mark = len(self.log())
+        self.sendmail("-f", f"{self.accounts[0].name}@{self.domain}", recipient, data=data)
+        # the bounce of the one before may just be under way, too
+        pattern = re.compile(rf"starting delivery (\d+): msg \d+ to remote {re.escape(recipient)}\n(?:.*\n)*?"
+                             r"delivery \1: (success|deferral|failure): (.*)")
+        found = wait_until(lambda: pattern.search(self.log()[mark:]), "no delivery in the log")
+        equal(found[2], wanted, f"{recipient}: {found[3]}")
+        if wanted == "deferral":
+            self.empty_queue_of_deferred()
+        return found[3]
+
+
+def address_route(port, words=""):
+    """A route by address: the names that count are those in verify=."""
+    return f":127.0.0.1:{port} {words}".rstrip()
+
+
+def smtpauth(suite, text):
+    file, who = suite.home / "control/smtpauth", pwd.getpwnam("qmailr")
+    suite.control("smtpauth", text)
+    os.chown(file, who.pw_uid, who.pw_gid)
+    file.chmod(0o400)
