@@ -20,6 +20,8 @@ namespace {
 
 using namespace hato;
 
+constexpr int exit_unknown = 100;  // as for what never goes
+
 [[noreturn]] void run(const char* program) {
   exec_program({std::string(conf::home) + "/bin/" + program});
 }
@@ -66,10 +68,15 @@ Injection injection_of(const SendmailCommand& command) {
   return injection;
 }
 
-void verify(const SendmailCommand& command) {
+int verify(const SendmailCommand& command) {
   const Router router = read_router(Control());
-  for (const std::string& recipient : recipients_of(injection_of(command)))
-    write_all(1, verified_line(router, recipient), "standard output");
+  bool unknown = false;
+  for (const std::string& recipient : recipients_of(injection_of(command))) {
+    const Verification verification = verify_address(router, recipient);
+    write_all(1, verification.line, "standard output");
+    unknown = unknown || verification.unknown;
+  }
+  return unknown ? exit_unknown : 0;
 }
 
 int body(int argc, char** argv) {
@@ -83,8 +90,7 @@ int body(int argc, char** argv) {
     case SendmailMode::smtp:
       run_smtp_session();
     case SendmailMode::verify:
-      verify(command);
-      break;
+      return verify(command);
     case SendmailMode::flush:
       exec_program({std::string(conf::home) + "/bin/qmail-flush", command.flush_host});
     case SendmailMode::nothing:

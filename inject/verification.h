@@ -8,9 +8,15 @@
 
 namespace hato {
 
-// "joe@example.jp... deliverable: mailer local, user joe\n" or
-// "a@b.org... deliverable: mailer remote, host b.org, user a@b.org\n", sendmail's form. That a local user
-// exists is not looked up: his address is a secret of his dot-files.
-std::string verified_line(const Router& router, std::string_view address);
+struct Verification {
+  // With a line end, in sendmail's form: "joe@example.jp... deliverable: mailer local, user joe",
+  // "a@b.org... deliverable: mailer remote, host b.org, user a@b.org", "x@example.jp... User unknown", or
+  // "joe@example.jp... accepted for local delivery, not verified: user joe".
+  std::string line;
+  bool unknown = false;
+};
+
+// Looks local recipients up, as far as the caller can see (local_recipient.h); never asks the network.
+Verification verify_address(const Router& router, std::string_view address);
 
 }  // namespace hato
