@@ -5,6 +5,8 @@ namespace hato {
 const std::vector<ControlFile>& control_files() {
   using enum ControlShape;
   static const std::vector<ControlFile> files = {
+      {"authprogram", line, "none", "Logins are checked by ", "."},
+      {"authshadow", number, "0", "qmail-authd knows the system's users (0: no): ", "."},
       {"badmailfrom", list, "Any MAIL FROM is allowed.", "", " not accepted in MAIL FROM."},
       {"bindroutes", list, "The kernel chooses the source address of SMTP.", "Source address: ", ""},
       {"bounceformat", line, "dsn", "Failure notices have the form ", "."},
@@ -59,6 +61,7 @@ const std::vector<ControlFile>& control_files() {
       {"reuselocal", line, "100 300 2", "Messages, seconds and idle seconds of one qmail-local: ", "."},
       {"reuseremote", line, "100 300 2",
        "Messages, seconds and idle seconds of one SMTP connection out: ", "."},
+      {"services", list, "No services besides the deliveries are started.", "Service: ", "."},
       {"showorigin", list, "Messages of programs do not show where they come from.",
        "Messages of programs show the ", "."},
       {"smtpauth", withheld, "No logins at relays.", "Logins at relays: not shown.", ""},

@@ -2,13 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <optional>
@@ -20,6 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "lib/net/gate.h"
+#include "qmail-send/lifeline.h"
 
 namespace hato {
 
@@ -28,40 +27,11 @@ namespace {
 constexpr std::size_t sockets_list_limit = 16U << 20;  // bytes of /proc/net/unix
 constexpr int pause_ms = 1000;  // between one look at the gate, or one try to start it, and the next
 
-void nothing(int) {}  // SIGCHLD only has to wake ppoll
-
-// SIGCHLD is blocked but while waiting; signals meant for qmail-send's group do not end the keeper.
-sigset_t prepare_signals() {
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGALRM, SIGPIPE}) signal(number, SIG_IGN);
-  struct sigaction action {};
-  action.sa_handler = nothing;
-  sigaction(SIGCHLD, &action, nullptr);
-  sigset_t held, waiting;
-  sigemptyset(&held);
-  sigaddset(&held, SIGCHLD);
-  sigprocmask(SIG_BLOCK, &held, &waiting);
-  sigdelset(&waiting, SIGCHLD);
-  return waiting;
-}
-
-// True when the lifeline has ended; false when the time is over (-1: never) or a child has ended.
-bool lifeline_ended(int lifeline, int ms, const sigset_t& mask) {
-  pollfd p{lifeline, POLLIN, 0};
-  const timespec time{ms / 1000, ms % 1000 * 1000000L};
-  return ppoll(&p, 1, ms < 0 ? nullptr : &time, &mask) > 0;
-}
-
 pid_t start_gate() {
   return fork_child("qmail-start", []() -> int {
     default_signals();
     exec_program({std::string(conf::home) + "/bin/qmail-queued"});
   });
-}
-
-std::optional<int> ended(pid_t pid) {
-  int status;
-  if (waitpid(pid, &status, WNOHANG) == pid) return status;
-  return std::nullopt;
 }
 
 // The kernel's list of Unix sockets has a listening one (flags 00010000) by this path, and the path is there.
@@ -97,27 +67,24 @@ bool somebody_listens() {
 }
 
 void keep_gate(int lifeline) {
-  const sigset_t mask = prepare_signals();
+  const Lifeline line(lifeline);
   for (int others = 0; others < others_gate_seconds;) {
     if (somebody_listens()) {
       ++others;
-      if (lifeline_ended(lifeline, pause_ms, mask)) return;
+      if (line.ended(pause_ms)) return;
       continue;
     }
     others = 0;
     const pid_t gate = start_gate();
     std::optional<int> status;
-    while (!(status = ended(gate)))
-      if (lifeline_ended(lifeline, -1, mask)) {
+    while (!(status = wait_status(gate)))
+      if (line.ended(-1)) {
         kill(gate, SIGTERM);
         wait_for_child(gate);
         return;
       }
-    log_line(2, "qmail-start: qmail-queued ended with " +
-                    (WIFSIGNALED(*status) ? "signal " + std::to_string(WTERMSIG(*status))
-                                          : "exit code " + std::to_string(WEXITSTATUS(*status))) +
-                    "; starting it again");
-    if (lifeline_ended(lifeline, pause_ms, mask)) return;
+    log_line(2, "qmail-start: qmail-queued ended with " + wait_status_text(*status) + "; starting it again");
+    if (line.ended(pause_ms)) return;
   }
 }
 

@@ -1,6 +1,6 @@
-// qmail-start [defaultdelivery [logger arg ...]]: starts the gate when nobody keeps it, qmail-mtastsd where
-// control/mtasts asks for it, the logger, qmail-lspawn, qmail-rspawn and qmail-clean, each as its user, and
-// becomes qmail-send.
+// qmail-start [defaultdelivery [logger arg ...]]: starts the gate when nobody keeps it, the services that
+// control/services and control/mtasts ask for, the logger, qmail-lspawn, qmail-rspawn and qmail-clean, each
+// as its user, and becomes qmail-send.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
@@ -16,6 +17,7 @@
 #include "lib/base/process.h"
 #include "lib/store/control.h"
 #include "qmail-send/gate_keeper.h"
+#include "qmail-send/service_keeper.h"
 
 using namespace hato;
 
@@ -115,7 +117,8 @@ Link make_lifeline() {
   return {aside(pipe.second.get()), aside(pipe.first.get())};
 }
 
-void start_gate_keeper(const Fd& lifeline, const Fd& log) {
+// A process of our own that stays root, with the lifeline on fd 3 and the log on 1 and 2.
+void start_keeper(const Fd& lifeline, const Fd& log, const std::function<void(int lifeline)>& keep) {
   fork_child("qmail-start", [&]() -> int {
     const Fd nothing = open_file("/dev/null", O_RDWR);
     put(nothing.get(), 0);
@@ -124,9 +127,17 @@ void start_gate_keeper(const Fd& lifeline, const Fd& log) {
     put(lifeline.get(), 3);
     close_from(4);
     set_cloexec(3, true);
-    keep_gate(3);
+    keep(3);
     return 0;
   });
+}
+
+void start_services(const Fd& lifeline, const Fd& log) {
+  const Services services = wanted_services(Control());
+  for (const std::string& name : services.unknown)
+    log_line(log.get(), "qmail-start: control/services: " + name + " is no service");
+  if (services.known.empty()) return;
+  start_keeper(lifeline, log, [&](int line) { keep_services(line, services.known); });
 }
 
 [[noreturn]] void become_send(const Fd& log, const Link& local, const Link& remote, const Link& clean,
@@ -157,9 +168,8 @@ int body(int argc, char** argv) {
   const std::vector<std::string> args(argv + std::min(argc, 2), argv + argc);
   const Fd log = start_logger(args);
   const Link lifeline = make_lifeline();
-  start_gate_keeper(lifeline.theirs, log);
-  if (Control().number("mtasts", 0) != 0)
-    start_partner(lifeline, log, std::nullopt, {program("qmail-mtastsd")});
+  start_keeper(lifeline.theirs, log, keep_gate);
+  start_services(lifeline.theirs, log);
   const Link local = make_link(), remote = make_link(), clean = make_link();
   start_partner(local, log, std::nullopt, {program("qmail-lspawn"), argc > 1 ? argv[1] : default_delivery});
   start_partner(remote, log, remote_user, {program("qmail-rspawn")});

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
+#include "lib/base/local_socket.h"
 #include "lib/base/log.h"
 #include "lib/base/privilege.h"
 #include "lib/base/process.h"
@@ -29,7 +29,6 @@
 namespace hato {
 namespace {
 
-constexpr int backlog = 128;
 constexpr unsigned fetch_alarm_seconds = sts_fetch_seconds + 60;  // for one whose deadlines did not work
 
 volatile sig_atomic_t stop = 0;
@@ -46,36 +45,13 @@ struct Place {
   TrustStore trust;
 };
 
-Fd listen_at(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) throw TempError(path + ": too long for a socket");
-  path.copy(address.sun_path, path.size());
-  const auto* name = reinterpret_cast<const sockaddr*>(&address);
-  const auto fresh = [] {
-    Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!socket) throw_errno("socket");
-    return socket;
-  };
-  if (connect(fresh().get(), name, sizeof address) == 0 || errno == EAGAIN)
-    throw TempError(path + ": somebody listens there already");
-  unlink(path.c_str());  // of one that was killed
-  Fd socket = fresh();
-  const mode_t before = umask(0177);
-  const int bound = bind(socket.get(), name, sizeof address);
-  umask(before);
-  if (bound != 0) throw_errno("bind " + path);
-  if (listen(socket.get(), backlog) != 0) throw_errno("listen " + path);
-  return socket;
-}
-
 // Everything that needs a name is opened here.
 Place take_place() {
   Privilege privilege(conf::user_qmailr);
   const Control control;
   const std::string cache_path = std::string(conf::home) + "/mtasts/cache";
-  Place place{listen_at(sts_socket_path()), open_file(cache_path, O_RDONLY | O_DIRECTORY), cache_path,
-              ResolverConfig::configured(control),
+  Place place{listen_local(sts_socket_path(), SOCK_SEQPACKET, 0600),
+              open_file(cache_path, O_RDONLY | O_DIRECTORY), cache_path, ResolverConfig::configured(control),
               TrustStore({control.path("tlsca"), TrustStore::system_bundle})};
   if (!place.trust.present()) log_line(2, "mtasts: no certificates of authorities: no policy can be fetched");
   if (privilege.give_up(cache_path)) place.cache_path = "/";

@@ -33,6 +33,7 @@ extern const SealFilter starter;
 extern const SealFilter keeper;  // as pop3d + accept, fd passing (qmail-mtastsd's keeper of the cache)
 extern const SealFilter
     pop3d;  // plain + files (open, stat, rename, link, unlink, directories): with Landlock paths
+extern const SealFilter authd;  // plain + accept, fd passing (qmail-authd's half that talks to clients)
 // plain + unlink, rename, new files and opening for fsync below its Landlock paths (qmail-clean)
 extern const SealFilter cleaner;
 }  // namespace seal_profile

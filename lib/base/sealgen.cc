@@ -238,6 +238,12 @@ int main() {
   {
     Filter f;
     f.basics();
+    f.allow({"accept4", "sendmsg"});
+    f.print("authd");
+  }
+  {
+    Filter f;
+    f.basics();
     f.allow(files);
     f.print("pop3d");
   }
