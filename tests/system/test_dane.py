@@ -214,5 +214,19 @@ def test_all_of_it():
             said = deliver(suite, port["self"], "a.test", "success")
             expect("DANE" not in said, said)
 
+        # When the time is over, the bounce says what was demanded and what was missing.
+        with dns(records) as (validating, _), Sender(dane="1", resolver=f"127.0.0.1:{validating}", queuelifetime="0") as suite:
+            ann = suite.accounts[0]
+            suite.control("smtproutes", f"::{port['self']}")
+            suite.sendmail("-f", f"{ann.name}@{suite.domain}", "x@a.test", data=b"Subject: x\n\nhello\n")
+            suite.wait_log(r"delivery 1: deferral: .*_no_TLSA_record_of_mx\.test_fits_it")
+            time.sleep(1.1)  # ages are whole seconds
+            os.kill(suite.pid_of("qmail-send"), signal.SIGALRM)
+            bounce = email.message_from_bytes(suite.wait_messages(ann, 1)[0], policy=email.policy.default)
+            text = next(part for part in bounce.walk() if part.get_content_maintype() == "text").get_content()
+            for line in ("Connected to 127.0.0.1 but its certificate will not do: not verified: no TLSA record of mx.test fits it. (#4.7.5)",
+                         "DANE: the TLSA records of mx.test are enforced."):
+                expect(line in text, text)
+
 
 run(globals())
