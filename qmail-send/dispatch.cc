@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/store/routing.h"
 #include "qmail-send/alive_file.h"
 
 namespace hato {
@@ -16,7 +17,7 @@ Dispatch::Dispatch(Parts parts)
       settings_(std::move(parts.settings)),
       control_(std::move(parts.control)),
       log_(parts.log),
-      router_(settings_.locals, settings_.virtualdomains, settings_.percenthack, settings_.envnoathost),
+      router_(settings_.domains, settings_.percenthack, settings_.envnoathost, account_domains()),
       hops_(control_),
       trigger_(paths_.lock("trigger")),
       lanes_{make_lane(Channel::local, std::move(parts.spawners[0])),
@@ -66,7 +67,7 @@ void Dispatch::handle_signals(SendSignals& signals) {
     signals.reread = 0;
     try {
       reread_domains(control_, settings_);
-      router_.replace(settings_.locals, settings_.virtualdomains);
+      router_.replace(settings_.domains);
       reread_limits(control_, settings_);
       for (Lane& l : lanes_) l.turns.renew_limits();
     } catch (const Error& e) {

@@ -22,7 +22,7 @@ bool is_break(char c) {
 
 }  // namespace
 
-std::string getpw_answer(std::string_view local, const Accounts& accounts) {
+std::string getpw_answer(std::string_view local, const SystemAccounts& accounts) {
   for (std::size_t length = local.size(); length > 0; --length) {
     const bool whole = length == local.size();
     if (length > getpw_name_limit || (!whole && !is_break(local[length]))) continue;

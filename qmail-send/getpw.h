@@ -29,7 +29,7 @@ class GetpwError : public Error {
   GetpwError(int code, std::string text) : Error(code, std::move(text)) {}
 };
 
-struct Accounts {
+struct SystemAccounts {
   std::function<std::optional<User>(const std::string& name)> account;      // nullopt: no such account
   std::function<std::optional<uid_t>(const std::string& directory)> owner;  // nullopt: not there, not visible
 };
@@ -38,6 +38,6 @@ struct Accounts {
 // (conf::break_chars), in lower case; it must have a uid other than 0 and own its home. Otherwise alias with
 // dash "-" and the whole local part. alias' home is always HOME/alias. Returns the record of
 // lib/store/users.h with its final NUL. Throws GetpwError.
-std::string getpw_answer(std::string_view local, const Accounts& accounts);
+std::string getpw_answer(std::string_view local, const SystemAccounts& accounts);
 
 }  // namespace hato

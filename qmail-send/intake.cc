@@ -142,6 +142,10 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
   OpenResult result;
   std::optional<StateFile> state;
   std::vector<StateRecord> records;
+  const auto try_later = [&](const Error& e) {
+    log_.warning("trouble opening " + name_of(id, in_new) + "; will try again later: " + e.text());
+    unsorted_.push(id, now_ + trouble_seconds, entry.flags | flag_now);
+  };
   try {
     result = open_message(where(id, in_new), opened, why);
     if (result == OpenResult::missing && in_new && !(entry.flags & flag_fresh)) {
@@ -155,9 +159,7 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
       if (!(entry.flags & flag_fresh) || (entry.flags & flag_old)) records = state->load();
     }
   } catch (const Error& e) {
-    log_.warning("trouble opening " + name_of(id, in_new) + "; will try again later: " + e.text());
-    unsorted_.push(id, now_ + trouble_seconds, entry.flags | flag_now);
-    return;
+    return try_later(e);
   }
   if (result == OpenResult::missing) {
     in_new_.erase(id.value());
@@ -171,8 +173,12 @@ void Dispatch::load(Waiting entry, const Channel* wanted) {
 
   auto owned = std::make_unique<QueuedMessage>(id, in_new, std::move(opened), std::move(*state));
   QueuedMessage& message = *owned;
+  try {
+    message.prepare(router_, records);
+  } catch (const Error& e) {  // users/accounts.cdb
+    return try_later(e);
+  }
   active_[id.value()] = std::move(owned);
-  message.prepare(router_, records);
   message.counted = Counted(open_recipients_, message.recipients.size());
   message.dying = now_ - birth_of(id) > settings_.queue_lifetime;
   if (entry.flags & flag_fresh) {

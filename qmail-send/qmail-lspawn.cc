@@ -8,12 +8,13 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/conf.h"
+#include "lib/base/env.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "lib/store/control.h"
-#include "lib/store/users.h"
+#include "lib/store/recipients.h"
 #include "qmail-send/delivery_report.h"
 #include "qmail-send/getpw.h"
 #include "qmail-send/reuse.h"
@@ -48,33 +49,45 @@ class LocalDeliverer : public Deliverer {
       : default_delivery_(std::move(default_delivery)),
         getpw_identity_(getpw_identity),
         life_(life),
-        reuse_(reuse),
-        users_(std::string(conf::home) + "/users/cdb") {}
+        reuse_(reuse) {}
 
   Next begin(const DeliveryRequest& request) override {
     std::string local, domain;
     if (!split_address(request.recipient, local, domain))
       return Verdict{'D', "Sorry, address must include host name. (#5.1.3)\n"};
     if (local.empty()) return Verdict{'K', ""};  // the null address: nothing to do
-    std::optional<Assignment> assignment;
-    try {
-      assignment = users_.find(local);
-    } catch (const TempError& e) {
-      log_line(2, "alert: " + e.text());
-      return Verdict{'Z', "Trouble reading users/cdb in qmail-lspawn.\n"};
-    }
-    return assignment ? deliver(request, *assignment) : ask_getpw(local);
+    const std::optional<Resolution> found = find(local, domain);
+    if (!found) return trouble();
+    if (const AskGetpw* ask = std::get_if<AskGetpw>(&*found)) return ask_getpw(ask->local);
+    return deliver(request, *found);
   }
 
   Next ended(const DeliveryRequest& request, const Ended& ended) override {
     if (ended.name == local_name) return digest_local(ended.status, ended.output);
     if (!WIFEXITED(ended.status) || WEXITSTATUS(ended.status) != 0) return digest_getpw_failure(ended.status);
-    const std::optional<Assignment> assignment = parse_assignment(ended.output);
-    if (!assignment) return Verdict{'Z', "qmail-getpw's answer is unintelligible. (#4.3.0)\n"};
-    return deliver(request, *assignment);
+    const std::optional<Assignment> answer = parse_assignment(ended.output);
+    if (!answer) return Verdict{'Z', "qmail-getpw's answer is unintelligible. (#4.3.0)\n"};
+    std::string local, domain;
+    split_address(request.recipient, local, domain);
+    const std::optional<Resolution> found = find(local, domain);  // a new account may be there by now
+    if (!found) return trouble();
+    const AskGetpw* asked = std::get_if<AskGetpw>(&*found);
+    return deliver(request, asked != nullptr ? recipients_.answered(*asked, *answer) : *found);
   }
 
  private:
+  // nullopt: a table cannot be read.
+  std::optional<Resolution> find(const std::string& local, const std::string& domain) {
+    try {
+      return recipients_.find(local, domain);
+    } catch (const TempError& e) {
+      log_line(2, "alert: " + e.text());
+      return std::nullopt;
+    }
+  }
+
+  static Verdict trouble() { return {'Z', "Trouble reading users/cdb in qmail-lspawn.\n"}; }
+
   Next ask_getpw(const std::string& local) {
     Run run;
     run.name = getpw_name;
@@ -92,16 +105,22 @@ class LocalDeliverer : public Deliverer {
     return run;
   }
 
-  Next deliver(const DeliveryRequest& request, const Assignment& to) {
+  Next deliver(const DeliveryRequest& request, const Resolution& found) {
+    const LocalUser* user = std::get_if<LocalUser>(&found);
+    if (user == nullptr) return Verdict{'D', "Sorry, no mailbox here by that name. (#5.1.1)\n"};
+    const Assignment& to = user->to;
     if (to.uid == 0) return Verdict{'Z', "Not allowed to perform deliveries as root.\n"};
     std::string local, domain;
     split_address(request.recipient, local, domain);
     Run run;
     run.name = local_name;
     run.program.path = in_bin(local_name);
+    const std::string default_delivery = default_delivery_of(*user, default_delivery_);
     run.program.args = {local_name, "--",   to.user, to.home,        local,
-                        to.dash,    to.ext, domain,  request.sender, default_delivery_};
+                        to.dash,    to.ext, domain,  request.sender, default_delivery};
     run.program.env = delivery_environment(request);
+    if (const std::string account = account_variable_of(*user, default_delivery_); !account.empty())
+      run.program.env.push_back(std::string(account_variable) + "=" + account);
     run.program.identity = Identity{to.uid, to.gid};
     run.life = life_;
     run.agent = agent_terms(request, to);
@@ -129,7 +148,7 @@ class LocalDeliverer : public Deliverer {
   const std::chrono::seconds life_;
   const Reuse reuse_;
   SeenLately seen_;
-  Users users_;
+  Recipients recipients_;
 };
 
 int body(int argc, char** argv) {
@@ -137,6 +156,7 @@ int body(int argc, char** argv) {
   if (geteuid() != 0) throw TempError("must be started as root, to deliver as each user");
   ensure_standard_fds();
   close_from(3);
+  unset_env(account_variable);  // deliveries have their own
   if (chdir(conf::home) != 0) throw_errno(std::string("chdir ") + conf::home);
   const std::optional<User> getpw_user = passwd_user(conf::user_qmailp);
   if (!getpw_user) throw TempError(std::string("user ") + conf::user_qmailp + " does not exist");

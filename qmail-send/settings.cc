@@ -5,18 +5,13 @@
 #include <string_view>
 
 #include "lib/base/error.h"
+#include "lib/store/routing.h"
 
 namespace hato {
 
 namespace {
 
 using Lines = std::vector<std::string>;
-
-// locals falls back to me, as in qmail; a server that does not know its name must not start.
-Lines read_locals(const Control& control) {
-  if (std::optional<Lines> lines = control.lines("locals")) return *lines;
-  return {control.me()};
-}
 
 std::size_t read_concurrency(const Control& control, const char* name, std::int64_t fallback) {
   return static_cast<std::size_t>(
@@ -83,10 +78,8 @@ void reread_limits(const Control& control, SendSettings& settings) {
 }
 
 void reread_domains(const Control& control, SendSettings& settings) {
-  Lines locals = read_locals(control);
-  Lines virtualdomains = control.lines("virtualdomains").value_or(Lines());
-  settings.locals = std::move(locals);
-  settings.virtualdomains = std::move(virtualdomains);
+  if (!control.text("locals")) control.me();  // a server that does not know its name must not start
+  settings.domains = read_routing_lines(control);
 }
 
 }  // namespace hato

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/mail/notice_text.h"
+#include "lib/mail/router.h"
 #include "lib/store/control.h"
 #include "qmail-send/host_limits.h"
 
@@ -17,7 +18,8 @@ struct SendSettings {
   std::size_t concurrency_user = 0;        // local deliveries at a time of one user; 0: see destination.h
   HostLimits concurrency_host, rate_host;  // remote deliveries at a time, and a minute, of one host
   std::int64_t queue_lifetime = 604800;    // seconds; after that a deferral is a failure
-  std::vector<std::string> locals, virtualdomains, percenthack;
+  RoutingLines domains;
+  std::vector<std::string> percenthack;
   std::string envnoathost;
   std::string bounce_from;       // bouncefrom@bouncehost
   std::string bounce_host;       // bouncehost
@@ -42,7 +44,7 @@ constexpr std::uint32_t rate_ceiling = 1000000;  // a minute
 SendSettings read_send_settings(const Control& control);
 // Limits of one host or user, read at the start and on SIGHUP; throws TempError and changes nothing.
 void reread_limits(const Control& control, SendSettings& settings);
-// SIGHUP: these two again; throws TempError and changes nothing when they cannot be read.
+// SIGHUP: settings.domains again; throws TempError and changes nothing when they cannot be read.
 void reread_domains(const Control& control, SendSettings& settings);
 
 }  // namespace hato

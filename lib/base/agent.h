@@ -41,6 +41,7 @@ constexpr char env_trace[] = "QMAILTRACE";
 constexpr char env_message_params[] = "QMAILMSGPARAMS";
 constexpr char env_recipient_params[] = "QMAILRCPTPARAMS";
 constexpr char env_last_attempt[] = "QMAILLASTATTEMPT";  // nobody will try again
+constexpr char env_account[] = "QMAILACCOUNT";           // whose account it is: lib/store/accounts.h
 
 // What a delivery tells about the host at the other end, whatever became of the message.
 enum class HostSays : char {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/agent.h"
 #include "lib/store/current_cdb.h"
 
 namespace hato {
@@ -66,7 +67,7 @@ std::optional<Account> parse_account(std::string_view login, std::string_view re
 
 // $QMAILACCOUNT, by which qmail-lspawn tells qmail-local and checkpassword tells qmail-pop3d whose account it
 // is: "login=LOGIN\n", perhaps "any=1\n", and the record. It has no secret in it.
-inline constexpr char account_variable[] = "QMAILACCOUNT";
+inline constexpr const char* account_variable = env_account;
 struct AccountInEnvironment {
   Account account;
   bool any = false;  // without a rule the mailbox takes any extension (subdomain, own domain, NAME@domain)

@@ -1,18 +1,33 @@
 #include "lib/store/routing.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "lib/store/accounts.h"
+
 namespace hato {
 
-Router read_router(const Control& control) {
+RoutingLines read_routing_lines(const Control& control) {
+  const std::vector<std::string> none;
+  const auto lines = [&](const char* name) { return control.lines(name).value_or(none); };
   std::optional<std::vector<std::string>> locals = control.lines("locals");
   if (!locals) locals = {control.line_or("me", "")};
-  const std::vector<std::string> none;
-  return Router(*locals, control.lines("virtualdomains").value_or(none),
-                control.lines("percenthack").value_or(none),
-                control.line_or_me("envnoathost", "envnoathost"));
+  return {*std::move(locals), lines("virtualdomains"), lines("domainaliases"), lines("subdomains")};
+}
+
+AccountDomains account_domains() {
+  return [accounts = std::make_shared<Accounts>()](const std::string& domain) -> AccountDomain {
+    if (std::optional<std::string> owner = accounts->owner_of(domain)) return {*std::move(owner), false};
+    return {"", accounts->has_logins_in(domain)};
+  };
+}
+
+Router read_router(const Control& control) {
+  return Router(read_routing_lines(control),
+                control.lines("percenthack").value_or(std::vector<std::string>()),
+                control.line_or_me("envnoathost", "envnoathost"), account_domains());
 }
 
 }  // namespace hato

@@ -99,7 +99,8 @@ std::string AssignLine::key() const {
   return key;
 }
 
-std::optional<Assignment> find_assignment(Cdb& cdb, std::string_view wildcard_ends, std::string_view local) {
+std::optional<Assignment> find_assignment(Cdb& cdb, std::string_view wildcard_ends, std::string_view local,
+                                          Wildcards wildcards) {
   const std::string key = simple_key(local);
   const auto parsed = [](const std::string& record) {
     std::optional<Assignment> assignment = parse_assignment(record);
@@ -108,7 +109,8 @@ std::optional<Assignment> find_assignment(Cdb& cdb, std::string_view wildcard_en
   };
   if (std::optional<std::string> record = cdb.find(key)) return parsed(*record);
   // The longest wildcard first; only lengths after which some wildcard could end are tried.
-  for (std::size_t length = key.size() - 1; length > 0; --length) {
+  const std::size_t shortest = wildcards == Wildcards::all ? 1 : 2;  // with the "!"
+  for (std::size_t length = key.size() - 1; length >= shortest; --length) {
     const bool could_end = length == 1 || wildcard_ends.find(key[length - 1]) != std::string_view::npos;
     if (!could_end) continue;
     const std::optional<std::string> record = cdb.find(std::string_view(key).substr(0, length));
@@ -120,7 +122,7 @@ std::optional<Assignment> find_assignment(Cdb& cdb, std::string_view wildcard_en
   return std::nullopt;
 }
 
-std::optional<Assignment> Users::find(std::string_view local) {
+std::optional<Assignment> Users::find(std::string_view local, Wildcards wildcards) {
   Cdb* cdb = cdb_.current();
   if (cdb == nullptr) return std::nullopt;
   if (cdb_.changed()) {
@@ -131,7 +133,7 @@ std::optional<Assignment> Users::find(std::string_view local) {
     }
     wildcard_ends_ = std::move(*ends);
   }
-  return find_assignment(*cdb, wildcard_ends_, local);
+  return find_assignment(*cdb, wildcard_ends_, local, wildcards);
 }
 
 }  // namespace hato

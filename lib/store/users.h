@@ -53,6 +53,11 @@ inline bool ends_assign(std::string_view line) {
   return line.starts_with('.');
 }
 
+enum class Wildcards {
+  all,
+  named,  // but for the one for everything
+};
+
 // users/cdb. Kept mapped from one look-up to the next and opened again when another file has come in its
 // place, so a look-up costs one stat. Must only ever be replaced by rename, as qmail-newu does.
 class Users {
@@ -62,15 +67,20 @@ class Users {
   // The assignment for a local part: the simple one, or the longest wildcard with the rest of the local part
   // (as written) put behind its ext. nullopt: none, or no users/cdb. Throws TempError for a damaged file and
   // SystemError for one that cannot be read.
-  std::optional<Assignment> find(std::string_view local);
+  std::optional<Assignment> find(std::string_view local) { return find(local, Wildcards::all); }
+  // The same without the wildcard for everything ("+:" in users/assign).
+  std::optional<Assignment> find_named(std::string_view local) { return find(local, Wildcards::named); }
 
  private:
+  std::optional<Assignment> find(std::string_view local, Wildcards wildcards);
+
   CurrentCdb cdb_;
   std::string wildcard_ends_;
 };
 
 // The look-up itself, in an open cdb with these wildcard ends.
-std::optional<Assignment> find_assignment(Cdb& cdb, std::string_view wildcard_ends, std::string_view local);
+std::optional<Assignment> find_assignment(Cdb& cdb, std::string_view wildcard_ends, std::string_view local,
+                                          Wildcards wildcards = Wildcards::all);
 
 // Lower case, ASCII letters only: what qmail means by "without regard to case".
 std::string lower_ascii(std::string_view text);

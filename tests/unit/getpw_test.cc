@@ -24,7 +24,7 @@ struct Machine {
     users[name] = {name, uid, 100, home, "/bin/sh"};
     owners[home] = uid;
   }
-  Accounts accounts() {
+  SystemAccounts accounts() {
     return {[this](const std::string& name) -> std::optional<User> {
               ++asked;
               const auto found = users.find(name);

@@ -12,10 +12,10 @@ namespace {
 
 const Router& router() {
   static const Router r(
-      {"local.example", "Mixed.Example", "percent.example", "xn--wgv71a119e.jp"},
-      {"virtual.example:joe-foo", ".fax:uucp-fax", ".wild.example:abc-x",
-       "except.wild.example:", "info@single.example:jane", "only-a-name", "twice.example:first",
-       "twice.example:second", "local.example:never", "日本.example:jp"},
+      {{"local.example", "Mixed.Example", "percent.example", "xn--wgv71a119e.jp"},
+       {"virtual.example:joe-foo", ".fax:uucp-fax", ".wild.example:abc-x",
+        "except.wild.example:", "info@single.example:jane", "only-a-name", "twice.example:first",
+        "twice.example:second", "local.example:never", "日本.example:jp"}},
       {"percent.example", "away.example"}, "noat.example");
   return r;
 }
@@ -70,7 +70,7 @@ TEST_CASE("recipients go where qmail-send(8) says", "[router]") {
 }
 
 TEST_CASE("an empty key of virtualdomains catches everything but exceptions", "[router]") {
-  const Router r({"local.example"}, {":alias-catchall", "out.example:"}, {}, "me");
+  const Router r({{"local.example"}, {":alias-catchall", "out.example:"}}, {}, "me");
   CHECK(r.route("a@anything").recipient == "alias-catchall-a@anything");
   CHECK(r.route("a@anything").channel == Channel::local);
   CHECK(r.route("a@out.example").channel == Channel::remote);
@@ -84,10 +84,118 @@ TEST_CASE("a bounce names the recipient without the prepend", "[router]") {
 }
 
 TEST_CASE("SIGHUP replaces locals and virtualdomains, not percenthack", "[router]") {
-  Router r({"old.example"}, {"v.example:joe"}, {"p.example"}, "me");
-  r.replace({"new.example"}, {});
+  Router r({{"old.example"}, {"v.example:joe"}, {"al.example:old.example"}, {"sub.example"}}, {"p.example"},
+           "me");
+  r.replace({{"new.example"}, {}, {"other.example:new.example"}, {"fresh.example"}});
   CHECK(r.route("a@old.example").channel == Channel::remote);
   CHECK(r.route("a@new.example").channel == Channel::local);
   CHECK(r.route("a@v.example").channel == Channel::remote);
   CHECK(r.route("a%new.example@p.example").channel == Channel::local);
+  CHECK(r.route("a@al.example").channel == Channel::remote);
+  CHECK(r.route("a@other.example").recipient == "a@new.example");
+  CHECK(r.route("a@abc.sub.example").channel == Channel::remote);
+  CHECK(r.route("a@abc.fresh.example").channel == Channel::local);
+}
+
+namespace {
+
+// A table of accounts with these domains.
+AccountDomain account_domain(const std::string& domain) {
+  if (domain == "customer.example" || domain == "xn--wgv71a.example") return {"abc", false};
+  if (domain == "byhand.example") return {"never", false};
+  if (domain == "firm.example") return {"boss@other.example", false};
+  if (domain == "logins.example") return {"", true};
+  return {};
+}
+
+const Router& hosting() {
+  static const Router r(
+      {{"pobox.example", "local.pobox.example"},
+       {"hand.pobox.example:joe", ".wild.pobox.example:jane", "byhand.example:joe",
+        "me@customer.example:boss", "v.alias.example:joe", "real.example:jim",
+        "gone.example:", ":alias-rest"},
+       {"alias.example:pobox.example", "Alias2.Example:customer.example", "v.alias.example:never.example",
+        "toreal.example:real.example", "日本.example:never", "loop.example:loop2.example",
+        "loop2.example:pobox.example", "nocolon.example", "abc.alias.example:abc.pobox.example",
+        "togone.example:gone.example"},
+       {"pobox.example", "Pobox.JP", "deep.pobox.jp"}},
+      {"percent.example"}, "noat.example", account_domain);
+  return r;
+}
+
+}  // namespace
+
+TEST_CASE("subdomains, domain aliases and the domains of accounts", "[router]") {
+  struct Row {
+    const char *address, *recipient, *source;
+  };
+  for (const Row& row : {
+           Row{"a@pobox.example", "a@pobox.example", "locals"},
+           Row{"any@abc.pobox.example", "abc-any@abc.pobox.example", "subdomains"},
+           Row{"Any@ABC.Pobox.Example", "abc-Any@ABC.Pobox.Example",
+               "the account in lower case, the rest kept"},
+           Row{"any@x.y.pobox.example", "x.y-any@x.y.pobox.example", "an account with a dot, or nobody"},
+           Row{"any@日本.pobox.example", "xn--wgv71a-any@日本.pobox.example", "the account's A-label"},
+           Row{"any@abc.pobox.jp", "abc-any@abc.pobox.jp", "case of the control file"},
+           Row{"any@abc.deep.pobox.jp", "abc-any@abc.deep.pobox.jp", "the longest that fits"},
+           Row{"a@local.pobox.example", "a@local.pobox.example", "locals before subdomains"},
+           Row{"a@hand.pobox.example", "joe-a@hand.pobox.example", "virtualdomains before subdomains"},
+           Row{"a@b.wild.pobox.example", "jane-a@b.wild.pobox.example", "the same with a wildcard"},
+           Row{"abc-x@abc.pobox.example", "abc-abc-x@abc.pobox.example", "always put in front"},
+           Row{"../x@abc.pobox.example", "abc-../x@abc.pobox.example", "nothing is made of the local part"},
+           Row{"a@b@abc.pobox.example", "abc-a@b@abc.pobox.example", "the last @ counts"},
+           Row{"@abc.pobox.example", "abc-@abc.pobox.example", "nothing before the @"},
+           Row{"a@.pobox.example", "alias-rest-a@.pobox.example", "no account"},
+           Row{"a@customer.example", "abc-a@customer.example", "an account's own domain"},
+           Row{"A@Customer.EXAMPLE", "abc-A@Customer.EXAMPLE", "in any case"},
+           Row{"a@日本.example", "alias-rest-a@never", "aliases before accounts' domains"},
+           Row{"me@customer.example", "boss-me@customer.example", "user@domain of virtualdomains before it"},
+           Row{"a@byhand.example", "joe-a@byhand.example", "virtualdomains before it"},
+           Row{"a@firm.example", "boss@other.example-a@firm.example", "a login that is an address"},
+           Row{"a@logins.example", "a@logins.example", "logins are addresses there"},
+           Row{"a@alias.example", "a@pobox.example", "domainaliases"},
+           Row{"a@ALIAS2.example", "abc-a@customer.example", "an alias of an own domain"},
+           Row{"me@alias2.example", "boss-me@customer.example", "virtualdomains see the real name"},
+           Row{"a@v.alias.example", "joe-a@v.alias.example", "virtualdomains before domainaliases"},
+           Row{"a@toreal.example", "jim-a@real.example", "an alias of a virtual domain"},
+           Row{"a@loop.example", "alias-rest-a@loop2.example", "aliases are followed once"},
+           Row{"a@nocolon.example", "alias-rest-a@nocolon.example", "a line without a colon"},
+           Row{"a@abc.alias.example", "abc-a@abc.pobox.example", "an alias of a subdomain"},
+           Row{"a@xyz.alias.example", "alias-rest-a@xyz.alias.example", "not of what is below it"},
+           Row{"a%abc.pobox.example@percent.example", "abc-a@abc.pobox.example", "percenthack comes first"},
+           Row{"a@elsewhere.example", "alias-rest-a@elsewhere.example", "the line for everything comes last"},
+       }) {
+    CAPTURE(row.address, row.source);
+    const Route route = hosting().route(row.address);
+    CHECK(route.recipient == row.recipient);
+    CHECK(route.channel == Channel::local);
+  }
+  CHECK(hosting().route("a@gone.example").channel == Channel::remote);
+  CHECK(hosting().route("a@togone.example") == Route{Channel::remote, "a@gone.example", 0});
+  CHECK(hosting().route("any@abc.pobox.example").address() == "any@abc.pobox.example");
+  CHECK(Router({{"x"}, {}, {}, {"pobox.example"}}, {}, "me").route("a@b.example").channel == Channel::remote);
+}
+
+TEST_CASE("what is left of the account in a subdomain", "[router]") {
+  CHECK(hosting().subdomain_label("abc.pobox.example") == "abc");
+  CHECK(hosting().subdomain_label("a.b.pobox.example") == "a.b");
+  CHECK(hosting().subdomain_label("abc.deep.pobox.jp") == "abc");
+  CHECK(hosting().subdomain_label("pobox.example") == "");
+  CHECK(hosting().subdomain_label(".pobox.example") == "");
+  CHECK(hosting().subdomain_label("abcpobox.example") == "");
+  CHECK(hosting().subdomain_label("") == "");
+}
+
+TEST_CASE("which recipients an operator's line has made", "[router]") {
+  const Router& r = hosting();
+  CHECK(r.by_hand("a", "pobox.example") == ByHand::locals);
+  CHECK(r.by_hand("joe-a", "hand.pobox.example") == ByHand::virtualdomains);
+  CHECK(r.by_hand("boss-me", "customer.example") == ByHand::virtualdomains);
+  CHECK(r.by_hand("boss-you", "customer.example") == ByHand::no);
+  CHECK(r.by_hand("alias-rest-a", "elsewhere.example") == ByHand::virtualdomains);
+  CHECK(r.by_hand("jane-a", "b.wild.pobox.example") == ByHand::virtualdomains);
+  CHECK(r.by_hand("joe-a", "elsewhere.example") == ByHand::no);
+  CHECK(r.by_hand("abc-a", "abc.pobox.example") == ByHand::no);
+  CHECK(r.by_hand("abc-a", "customer.example") == ByHand::no);
+  CHECK(r.by_hand("-a", "gone.example") == ByHand::no);
 }
