@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "lib/base/clock.h"
+#include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
 #include "lib/store/control.h"
@@ -60,7 +61,7 @@ void limit(__rlimit_resource resource, rlim_t soft, rlim_t hard) {
 }
 
 // What a program finds: the message, a place for its output, default signals, no other descriptor.
-[[noreturn]] void become_program(const std::string& command, int message, int out, int err,
+[[noreturn]] void become_program(const std::vector<std::string>& words, int message, int out, int err,
                                  const ProgramLimits& limits, pid_t parent) {
   setpgid(0, 0);
   if (!die_with_parent(parent)) _exit(111);
@@ -70,9 +71,13 @@ void limit(__rlimit_resource resource, rlim_t soft, rlim_t hard) {
   if (dup2(message, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) throw_errno("dup2");
   close_from(3);
   default_signals();
-  const char* const args[] = {shell, "-c", command.c_str(), nullptr};
-  execve(shell, const_cast<char* const*>(args), environ);
-  throw TempError(std::string("Unable to run ") + shell + ": " + errno_text(errno) + ". (#4.3.0)");
+  const std::string program =
+      words[0].starts_with('/') ? words[0] : std::string(conf::home) + "/bin/" + words[0];
+  std::vector<char*> args;
+  for (const std::string& word : words) args.push_back(const_cast<char*>(word.c_str()));
+  args.push_back(nullptr);
+  execve(program.c_str(), args.data(), environ);
+  throw TempError("Unable to run " + program + ": " + errno_text(errno) + ". (#4.3.0)");
 }
 
 // One of the program's outputs, on its way to one of ours.
@@ -125,6 +130,10 @@ ProgramLimits program_limits() {
           control.number("progmem", default_progmem)};
 }
 
+std::vector<std::string> shell_command(std::string_view command) {
+  return {shell, "-c", std::string(command)};
+}
+
 ProgramVerdict program_verdict(int exit_code) {
   switch (exit_code) {
     case 0:
@@ -148,14 +157,14 @@ ProgramVerdict program_verdict(int exit_code) {
 ProgramRunner::ProgramRunner(MessageFile& message, ProgramLimits limits, Output& output)
     : copy_(private_copy(message)), output_(output), limits_(limits) {}
 
-ProgramVerdict ProgramRunner::run(const std::string& command) {
+ProgramVerdict ProgramRunner::run(const std::vector<std::string>& words) {
   if (lseek(copy_.get(), 0, SEEK_SET) < 0) throw_errno("rewind a copy of the message");
   const bool one_output = output_.one_place();  // then what is said on both stays in order
   FdPair out = make_pipe();
   FdPair err = one_output ? FdPair{} : make_pipe();
   const pid_t parent = getpid();
   const pid_t pid = fork_child("qmail-local", [&]() -> int {
-    become_program(command, copy_.get(), out.second.get(), one_output ? out.second.get() : err.second.get(),
+    become_program(words, copy_.get(), out.second.get(), one_output ? out.second.get() : err.second.get(),
                    limits_, parent);
   });
   setpgid(pid, pid);  // whoever is first: the group must be there before it is killed

@@ -1,9 +1,12 @@
-// Program lines of a dot-file, qmail-command(8): sh -c COMMAND as the user, in his home, within limits.
+// Program lines of a dot-file, qmail-command(8): sh -c COMMAND as the user, in his home, within limits; or
+// one of our own programs without a shell.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "lib/base/fd.h"
 #include "lib/store/message_file.h"
@@ -35,15 +38,19 @@ enum class ProgramVerdict {
 };
 ProgramVerdict program_verdict(int exit_code);
 
+// The words for a command line that is the shell's.
+std::vector<std::string> shell_command(std::string_view command);
+
 // Runs program lines, each with its own reading of the same read-only copy of the message.
 class ProgramRunner {
  public:
   ProgramRunner(MessageFile& message, ProgramLimits limits, Output& output);
 
-  // What it prints goes to the output given. Returns when the shell has ended; what it left in the
-  // background loses its output and is not waited for. TempError: it crashed, could not be started, or was
-  // killed at its deadline. The environment is this process' (set_delivery_environment).
-  ProgramVerdict run(const std::string& command);
+  // words: a program, by its absolute path or one of HOME/bin by its name, and its arguments. What it prints
+  // goes to the output given. Returns when it has ended; what it left in the background loses its output and
+  // is not waited for. TempError: it crashed, could not be started, or was killed at its deadline. The
+  // environment is this process' (set_delivery_environment).
+  ProgramVerdict run(const std::vector<std::string>& words);
 
  private:
   Fd copy_;

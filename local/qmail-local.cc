@@ -19,11 +19,13 @@
 #include "lib/mail/dotfile.h"
 #include "lib/mail/dsn.h"
 #include "lib/mail/envelope.h"
+#include "lib/mail/suite_command.h"
 #include "lib/net/submit.h"
-#include "lib/store/dotfile.h"
+#include "lib/store/control.h"
 #include "lib/store/maildir.h"
 #include "lib/store/mbox.h"
 #include "lib/store/message_file.h"
+#include "lib/store/orders.h"
 #include "local/delivery.h"
 #include "local/forward.h"
 #include "local/output.h"
@@ -38,9 +40,6 @@ using Kind = DotfileInstruction::Kind;
 constexpr int message_fd = 0;
 constexpr int error_fd = 2;
 constexpr int exit_done = 0, exit_temporary = 111;
-
-// Bytes of a dot-file: a list of 200 000 forward lines passes.
-constexpr std::size_t dotfile_limit = 16U << 20;
 
 void go_home(const Delivery& delivery) {
   if (chdir(delivery.home.c_str()) != 0)
@@ -72,30 +71,19 @@ MessageFile open_message(int fd) {
   throw TempError("Unable to read message: " + errno_text(e.error()) + ". (#4.3.0)");
 }
 
-// The dot-file's text, or the default delivery in the place of an empty or missing one.
-struct Orders {
-  std::string text;
-  bool forward_only = false;
-  std::optional<std::string> default_part;  // $DEFAULT
-};
+OrdersQuestion question_of(const Delivery& delivery) {
+  return {delivery.user, delivery.home,    delivery.dash, delivery.ext, delivery.default_delivery,
+          delivery.any,  delivery.programs};
+}
 
-Orders read_orders(const Delivery& delivery) {
-  Orders orders;
-  const std::optional<DotfileChoice> choice =
-      find_dotfile(AT_FDCWD, delivery.dash, delivery.ext, conf::break_chars);
-  if (!choice && !delivery.dash.empty()) throw PermError("Sorry, no mailbox here by that name. (#5.1.1)");
-  if (choice) {
-    std::optional<std::string> text = read_all(choice->file.get(), dotfile_limit, choice->name.name);
-    if (!text) throw TempError("Unable to open " + choice->name.name + ": file is too large. (#4.3.0)");
-    orders.text = *std::move(text);
-    orders.forward_only = choice->forward_only;
-    if (choice->name.default_at) orders.default_part = delivery.ext.substr(*choice->name.default_at);
-  }
-  if (orders.text.empty()) {
-    orders.text = delivery.default_delivery;
-    orders.forward_only = false;
-  }
-  return orders;
+Orders orders_at(const DotfilePlace& place, const OrdersQuestion& question) {
+  std::optional<Orders> orders = place.orders(question, conf::break_chars);
+  if (!orders) throw PermError("Sorry, no mailbox here by that name. (#5.1.1)");
+  return *std::move(orders);
+}
+
+bool is_program(Kind kind) {
+  return kind == Kind::program || kind == Kind::suite_program;
 }
 
 // "did F+W+P": how many file, forward and program instructions there were. qmail-send puts it into its log.
@@ -104,7 +92,7 @@ struct Counts {
   void add(Kind kind) {
     files += kind == Kind::mbox || kind == Kind::maildir;
     forwards += kind == Kind::forward;
-    programs += kind == Kind::program;
+    programs += is_program(kind);
   }
   std::string report() const {
     return "did " + std::to_string(files) + "+" + std::to_string(forwards) + "+" + std::to_string(programs) +
@@ -119,7 +107,7 @@ void describe(const Dotfile& dotfile, Output& output) {
     counts.add(instruction.kind);
     const char* word = instruction.kind == Kind::maildir   ? "maildir "
                        : instruction.kind == Kind::mbox    ? "mbox "
-                       : instruction.kind == Kind::program ? "program "
+                       : is_program(instruction.kind)      ? "program "
                        : instruction.kind == Kind::forward ? "forward "
                                                            : nullptr;
     if (word != nullptr) text += word + std::string(instruction.text) + "\n";
@@ -132,22 +120,24 @@ void describe(const Dotfile& dotfile, Output& output) {
 // One delivery under way.
 class Deliverer {
  public:
-  Deliverer(const Delivery& delivery, MessageFile& message, Output& output,
-            std::optional<std::string> default_part)
+  Deliverer(const Delivery& delivery, MessageFile& message, Output& output, const DotfilePlace& place,
+            const Orders& orders)
       : delivery_(delivery),
         message_(message),
         output_(output),
-        default_part_(std::move(default_part)),
+        place_(place),
+        orders_(orders),
         head_(delivery.return_path() + delivery.delivered_to()) {}
 
   // Follows the instructions in turn, forwards last.
   void follow(const Dotfile& dotfile);
 
  private:
+  void require_allowed(const std::string& name, bool maildir) const;
   void maildir(const std::string& name);
   void mbox(const std::string& name);
   // False: the program asked to ignore the rest of the dot-file.
-  bool program(const std::string& command);
+  bool program(const std::vector<std::string>& words);
   void forward(const std::vector<std::string_view>& recipients, bool nothing_else);
   // What programs and the queue need and a plain Maildir delivery does not.
   void prepare_others();
@@ -155,7 +145,8 @@ class Deliverer {
   const Delivery& delivery_;
   MessageFile& message_;
   Output& output_;
-  std::optional<std::string> default_part_;
+  const DotfilePlace& place_;
+  const Orders& orders_;
   std::string head_;  // the lines in front of a message in a file
   std::optional<std::string> new_sender_;
   std::optional<ProgramRunner> programs_;
@@ -163,7 +154,15 @@ class Deliverer {
   bool dsn_passed_on_ = false;
 };
 
+// The parser has looked at the name; this looks at what is there.
+void Deliverer::require_allowed(const std::string& name, bool maildir) const {
+  if (!orders_.confinement || name == orders_.confinement->mailbox) return;
+  if (const std::optional<std::string_view> path = path_below_home(name, delivery_.home))
+    require_below_home(AT_FDCWD, *path, maildir);
+}
+
 void Deliverer::maildir(const std::string& name) {
+  require_allowed(name, true);
   try {
     deliver_to_maildir(name, head_, message_);
   } catch (const MaildirMissing& e) {
@@ -178,6 +177,7 @@ void Deliverer::maildir(const std::string& name) {
 }
 
 void Deliverer::mbox(const std::string& name) {
+  require_allowed(name, false);
   try {
     deliver_to_mbox(name, delivery_.from_line() + head_, message_);
   } catch (const MboxMissing& e) {
@@ -191,10 +191,10 @@ void Deliverer::mbox(const std::string& name) {
   }
 }
 
-bool Deliverer::program(const std::string& command) {
+bool Deliverer::program(const std::vector<std::string>& words) {
   prepare_others();
   if (!programs_) programs_.emplace(message_, program_limits(), output_);
-  switch (programs_->run(command)) {
+  switch (programs_->run(words)) {
     case ProgramVerdict::delivered:
       return true;
     case ProgramVerdict::delivered_stop:
@@ -226,9 +226,9 @@ void Deliverer::forward(const std::vector<std::string_view>& recipients, bool no
 void Deliverer::prepare_others() {
   if (new_sender_) return;
   const ListOwner owner =
-      delivery_.keeps_sender() ? ListOwner::none : list_owner(AT_FDCWD, delivery_.dash, delivery_.ext);
+      delivery_.keeps_sender() ? ListOwner::none : place_.list_owner(delivery_.dash, delivery_.ext);
   new_sender_ = delivery_.new_sender(owner);
-  set_delivery_environment(delivery_, *new_sender_, default_part_);
+  set_delivery_environment(delivery_, *new_sender_, orders_.default_part);
   ensure_standard_fds();
   ignore_sigpipe();
 }
@@ -247,7 +247,10 @@ void Deliverer::follow(const Dotfile& dotfile) {
         mbox(std::string(instruction.text));
         break;
       case Kind::program:
-        go_on = program(std::string(instruction.text));
+        go_on = program(shell_command(instruction.text));
+        break;
+      case Kind::suite_program:
+        go_on = program(*parse_suite_command(instruction.text));
         break;
       case Kind::forward:
         recipients.push_back(instruction.text);
@@ -272,15 +275,15 @@ void Deliverer::follow(const Dotfile& dotfile) {
 void refuse_broken(const Dotfile& dotfile) {
   if (!dotfile.problem) return;
   for (const DotfileInstruction& instruction : dotfile.instructions)
-    if (instruction.kind == Kind::program) return;
+    if (is_program(instruction.kind)) return;
   throw TempError(*dotfile.problem);
 }
 
 void deliver(const Delivery& delivery, int from, Output& output) {
   go_home(delivery);
+  const OrdersQuestion question = question_of(delivery);
   if (delivery.describe_only) {
-    const Orders orders = read_orders(delivery);
-    describe(parse_dotfile(orders.text, orders.forward_only), output);
+    describe(orders_at(DotfilePlace(Control(), question, AT_FDCWD), question).parse(), output);
     return;
   }
   MessageFile message = open_message(from);
@@ -290,10 +293,11 @@ void deliver(const Delivery& delivery, int from, Output& output) {
   } catch (const MessageReadError& e) {
     cannot_read_message(e);
   }
-  const Orders orders = read_orders(delivery);
-  const Dotfile dotfile = parse_dotfile(orders.text, orders.forward_only);
+  const DotfilePlace place(Control(), question, AT_FDCWD);
+  const Orders orders = orders_at(place, question);
+  const Dotfile dotfile = orders.parse();
   refuse_broken(dotfile);
-  Deliverer(delivery, message, output, orders.default_part).follow(dotfile);
+  Deliverer(delivery, message, output, place, orders).follow(dotfile);
 }
 
 // The report goes to the sender or into the log word for word, so it does not begin with the program's name.

@@ -1,5 +1,7 @@
 #include "lib/mail/dotfile.h"
 
+#include "lib/mail/suite_command.h"
+
 namespace hato {
 
 namespace {
@@ -51,6 +53,7 @@ std::optional<std::string> problem_with(const DotfileInstruction& instruction, b
         return "Uh-oh: line " + std::to_string(line_number) +
                " of .qmail file forwards to nobody; write the address after the &. (#4.2.1)";
       return std::nullopt;
+    case Kind::suite_program:
     case Kind::list:
     case Kind::reserved:
       return std::nullopt;
@@ -58,16 +61,48 @@ std::optional<std::string> problem_with(const DotfileInstruction& instruction, b
   return std::nullopt;
 }
 
+std::optional<std::string> forbidden(const DotfileInstruction& instruction, const Confinement& confinement,
+                                     std::size_t line_number) {
+  const std::string line = "Uh-oh: line " + std::to_string(line_number) + " of .qmail file ";
+  const bool file = instruction.kind == Kind::mbox || instruction.kind == Kind::maildir;
+  if (instruction.kind == Kind::program && !confinement.programs)
+    return line + "runs a program, which is not allowed here. (#4.7.0)";
+  if (file && instruction.text != confinement.mailbox && !path_below_home(instruction.text, confinement.home))
+    return line + "names a file outside the home directory. (#4.7.0)";
+  return std::nullopt;
+}
+
 }  // namespace
 
-Dotfile parse_dotfile(std::string_view text, bool forward_only) {
+std::optional<std::string_view> path_below_home(std::string_view name, std::string_view home) {
+  while (home.ends_with('/')) home.remove_suffix(1);
+  std::string_view rest = name;
+  if (name.starts_with('/')) {
+    if (!name.starts_with(home) || name.substr(home.size()).substr(0, 1) != "/") return std::nullopt;
+    rest = name.substr(home.size());
+  }
+  for (std::size_t at = 0; at < rest.size();) {
+    const std::size_t end = std::min(rest.find('/', at), rest.size());
+    if (rest.substr(at, end - at) == "..") return std::nullopt;
+    at = end + 1;
+  }
+  rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
+  return rest;
+}
+
+Dotfile parse_dotfile(std::string_view text, bool forward_only, const Confinement* confinement) {
   Dotfile dotfile;
   std::size_t line_number = 0;
   do {
     const std::size_t end = text.find('\n');
-    const DotfileInstruction instruction = classify(without_trailing_blanks(text.substr(0, end)));
+    DotfileInstruction instruction = classify(without_trailing_blanks(text.substr(0, end)));
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     dotfile.problem = problem_with(instruction, forward_only, ++line_number);
+    if (confinement != nullptr && !dotfile.problem) {
+      if (instruction.kind == Kind::program && parse_suite_command(instruction.text))
+        instruction.kind = Kind::suite_program;
+      dotfile.problem = forbidden(instruction, *confinement, line_number);
+    }
     if (dotfile.problem) break;
     if (instruction.kind == Kind::list) forward_only = true;
     dotfile.instructions.push_back(instruction);

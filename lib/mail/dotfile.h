@@ -17,10 +17,22 @@ struct DotfileInstruction {
     maildir,   // begins with . or /, ends with /; text: the directory name with its slash
     list,      // "+list": from here on the file is a mailing list and may only forward
     reserved,  // another "+word": ignored, as qmail does
+    suite_program,  // a program line of lib/mail/suite_command.h in a confined file; text: the command
   };
   Kind kind;
   std::string_view text;  // without trailing blanks and tabs; points into the text that was parsed
 };
+
+// What the lines of a file that a control panel writes (control/dotdir) may do.
+struct Confinement {
+  bool programs = false;  // any program line; else only those of lib/mail/suite_command.h
+  std::string home;       // absolute: mbox and maildir lines name what is below it
+  std::string mailbox;    // the account's own, by the operator's word: this very line may be anywhere
+};
+
+// The name of a file or directory below the home, relative to it: name is absolute, or begins with a dot.
+// "" for the home itself. nullopt: it is outside, or has a part "..".
+std::optional<std::string_view> path_below_home(std::string_view name, std::string_view home);
 
 struct Dotfile {
   std::vector<DotfileInstruction> instructions;
@@ -31,7 +43,8 @@ struct Dotfile {
 
 // forward_only: the file's execute bit is set, and program, mbox and maildir lines are a problem; so they are
 // after "+list". Other problems: a blank first line (an empty text counts: the caller puts the default
-// delivery in its place), a forward line without an address, and a NUL byte.
-Dotfile parse_dotfile(std::string_view text, bool forward_only);
+// delivery in its place), a forward line without an address, a NUL byte, and what `confinement` forbids
+// (null: nothing).
+Dotfile parse_dotfile(std::string_view text, bool forward_only, const Confinement* confinement = nullptr);
 
 }  // namespace hato

@@ -53,17 +53,22 @@ std::vector<DotfileName> dotfile_names(std::string_view dash, std::string_view e
 }
 
 std::optional<DotfileChoice> find_dotfile(int home, std::string_view dash, std::string_view ext,
-                                          std::string_view breaks) {
+                                          std::string_view breaks, std::optional<uid_t> panel) {
   for (DotfileName& name : dotfile_names(dash, ext, breaks)) {
-    Fd file = try_open_at(home, name.name, O_RDONLY | O_NONBLOCK);  // a FIFO must not hold us up
+    if (panel && name.name.find('/') != std::string::npos) continue;
+    // O_NONBLOCK: a FIFO must not hold us up.
+    Fd file = try_open_at(home, name.name, O_RDONLY | O_NONBLOCK | (panel ? O_NOFOLLOW : 0));
     if (!file) {
-      if (is_temporary(errno) || errno == EACCES || errno == EPERM) cannot_open(name.name);
+      if (is_temporary(errno) || errno == EACCES || errno == EPERM || (panel && errno == ELOOP))
+        cannot_open(name.name);
       continue;
     }
     struct stat status;
     if (fstat(file.get(), &status) != 0) cannot_open(name.name);
     if (!S_ISREG(status.st_mode)) continue;
     if (status.st_mode & forbidden_write_bits) throw TempError("Uh-oh: .qmail file is writable. (#4.7.0)");
+    if (panel && status.st_uid != 0 && status.st_uid != *panel)
+      throw TempError("Uh-oh: .qmail file does not belong to the panel. (#4.7.0)");
     const bool forward_only = (status.st_mode & S_IXUSR) != 0;
     return DotfileChoice{std::move(name), std::move(file), forward_only};
   }

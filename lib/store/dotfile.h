@@ -46,9 +46,10 @@ struct DotfileChoice {
 };
 // The first of those names that is a regular file. nullopt: none (no such recipient, unless dash is empty).
 // TempError: one cannot be opened, or may be written by others. `home`: a descriptor of the directory, or
-// AT_FDCWD.
+// AT_FDCWD. panel: the directory is one of control/dotdir's: then a file that is a symbolic link or belongs
+// to neither this user nor root is a TempError, too, and names with a slash in them are passed over.
 std::optional<DotfileChoice> find_dotfile(int home, std::string_view dash, std::string_view ext,
-                                          std::string_view breaks);
+                                          std::string_view breaks, std::optional<uid_t> panel = std::nullopt);
 
 // What .qmail-ext-owner and .qmail-ext-owner-default say about the sender of what is forwarded.
 enum class ListOwner {

@@ -21,7 +21,7 @@ namespace {
 std::string told(const Dotfile& dotfile) {
   std::string text;
   for (const DotfileInstruction& i : dotfile.instructions) {
-    const char* names[] = {"comment", "program", "forward", "mbox", "maildir", "list", "reserved"};
+    const char* names[] = {"comment", "program", "forward", "mbox", "maildir", "list", "reserved", "suite"};
     text += std::string(names[static_cast<int>(i.kind)]) + "<" + std::string(i.text) + ">";
   }
   if (dotfile.problem) text += "!" + *dotfile.problem;
