@@ -20,6 +20,7 @@
 #include "lib/base/error.h"
 #include "lib/base/io.h"
 #include "lib/base/process.h"
+#include "lib/store/accounts.h"
 #include "lib/store/tcpto.h"
 #include "lib/store/users.h"
 #include "qmail-send/spawn_protocol.h"
@@ -1220,5 +1221,58 @@ TEST_CASE("local agents: with a program in the queue's place there are none", "[
   Spawner spawner(local.args, [] { setenv("QMAILQUEUE", "/bin/true", 1); });
   for (int i = 0; i < 3; ++i) CHECK(spawner.deliver_more("joe@h") == "Kdid 1+0+0\n");
   CHECK(local.messages_of_each("joe") == std::vector{1, 1, 1});
+  CHECK(spawner.close() == 0);
+}
+
+TEST_CASE("qmail-lspawn delivers to accounts, and tells qmail-local which", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  home.write("control/locals", "pobox.example\n");
+  home.write("control/subdomains", "pobox.example\n");
+  home.script("qmail-local",
+              "echo \"$2 $3 $4 $5 $6 $7 $9\" \"$(id -u):$(id -g)\"; echo \"$QMAILACCOUNT\" | tr '\\n' ' '\n");
+  home.script("qmail-getpw",
+              "case $1 in sys|sys-*) printf 'sys\\00061509\\00061509\\000/sys\\000\\000\\000';;\n"
+              "*) printf 'alias\\00061510\\00061510\\000/a\\000-\\000%s\\000' \"$1\";; esac\n");
+  const auto write_accounts = [&](const std::vector<std::string>& logins) {
+    CdbWriter cdb(home.path("users/accounts.cdb"));
+    uid_t uid = 61500;
+    for (const std::string& login : logins) {
+      Account account;
+      account.login = login;
+      account.uid = ++uid;
+      account.gid = 61600;
+      account.home = "/h/" + login;
+      account.mailbox = "./Box/";
+      cdb.add("a" + login, encode_account(account));
+    }
+    cdb.add("dcustomer.example", "abc");
+    cdb.add("Dlogins.example", "");
+    cdb.add("", encode_generation(1));
+    cdb.commit();
+  };
+  const std::string record = " gid=61600 home=/h/abc mailbox=./Box/  ";
+  const std::string not_here = "DSorry, no mailbox here by that name. (#5.1.1)\n";
+  Spawner spawner(lspawn(home), [] { setenv("QMAILACCOUNT", "login=evil\nany=1\n", 1); });
+  CHECK(spawner.deliver("sys@pobox.example") == "Ksys /sys sys   pobox.example ./Maildir/ 61509:61509\n ");
+  write_accounts({"abc", "abc-info", "info@logins.example"});
+  CHECK(spawner.deliver("abc@pobox.example") ==
+        "Kabc /h/abc abc   pobox.example ./Box/ 61501:61600\nlogin=abc uid=61501" + record);
+  CHECK(spawner.deliver("abc-info@pobox.example").starts_with("Kabc-info "));
+  CHECK(spawner.deliver("abc-info@abc.pobox.example") ==
+        "Kabc /h/abc abc-info - info abc.pobox.example ./Box/ 61501:61600\nlogin=abc any=1 uid=61501" +
+            record);
+  CHECK(spawner.deliver("abc-Any@customer.example") ==
+        "Kabc /h/abc abc-Any - Any customer.example ./Box/ 61501:61600\nlogin=abc any=1 uid=61501" + record);
+  CHECK(spawner.deliver("info@logins.example")
+            .starts_with("Kinfo@logins.example /h/info@logins.example info "));
+  CHECK(spawner.deliver("sys@logins.example") == not_here);
+  CHECK(spawner.deliver("nosuch-x@nosuch.pobox.example") == not_here);
+  CHECK(spawner.deliver("sys-x@sys.pobox.example") ==
+        "Ksys /sys sys-x - x sys.pobox.example ./Maildir/ 61509:61509\n"
+        "login=sys any=1 uid=61509 gid=61509 home=/sys mailbox=./Maildir/  ");
+  write_accounts({"nosuch"});  // counts at once
+  CHECK(spawner.deliver("nosuch-x@nosuch.pobox.example").starts_with("Knosuch /h/nosuch nosuch-x - x "));
+  home.write("users/accounts.cdb", "rubbish");
+  CHECK(spawner.deliver("abc@pobox.example") == "ZTrouble reading users/cdb in qmail-lspawn.\n");
   CHECK(spawner.close() == 0);
 }
