@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "lib/base/conf.h"
 #include "lib/mail/address.h"
 #include "lib/mail/domain.h"
+#include "lib/store/accounts.h"
 
 namespace hato {
 
@@ -71,6 +73,7 @@ bool RecipientPolicy::allows(std::string_view address) {
   if (!rcpthosts || address.find('@') == std::string_view::npos) return true;
   const std::string domain = canonical_domain(domain_part(address));
   if (rcpthosts->contains(domain)) return true;
+  if (accounts && is_account_domain(*accounts, domain)) return true;
   if (!morercpthosts) return false;
   for (std::size_t at = 0; at < domain.size(); ++at)
     if ((at == 0 || domain[at] == '.') && morercpthosts->contains(std::string_view(domain).substr(at)))
@@ -83,6 +86,7 @@ RecipientPolicy read_recipient_policy(const Control& control) {
   if (const auto text = control.text("rcpthosts")) {
     policy.rcpthosts.emplace(*text);
     policy.morercpthosts = Cdb::open(control.path("morercpthosts.cdb"));
+    policy.accounts = Cdb::open(std::string(conf::home) + accounts_file);
   }
   return policy;
 }

@@ -1,5 +1,5 @@
-// Whose mail our servers take: rcpthosts, morercpthosts.cdb, badmailfrom (qmail-smtpd(8)). Pure, but for the
-// look-up in the mapped cdb.
+// Whose mail our servers take: rcpthosts, morercpthosts.cdb, the domains of accounts, badmailfrom
+// (qmail-smtpd(8)). Pure, but for the look-ups in mapped cdbs.
 #pragma once
 
 #include <optional>
@@ -42,11 +42,13 @@ std::string rcpthosts_key(std::string_view line);
 struct RecipientPolicy {
   std::optional<HostList> rcpthosts;  // none: every recipient is taken, as with qmail
   std::optional<Cdb> morercpthosts;   // counts only beside rcpthosts
+  std::optional<Cdb> accounts;        // likewise: users/accounts.cdb, whose domains are ours
 
-  // An address without @ is always taken. Throws TempError when the cdb is damaged.
+  // An address without @ is always taken. Throws TempError when a cdb is damaged.
   bool allows(std::string_view address);
 };
-// control/rcpthosts and control/morercpthosts.cdb. Throws TempError when one cannot be read.
+// control/rcpthosts, control/morercpthosts.cdb and users/accounts.cdb. Throws TempError when one cannot be
+// read.
 RecipientPolicy read_recipient_policy(const Control& control);
 
 // box@[address] becomes box@localiphost when the address is one of ours; anything else stays.

@@ -1,5 +1,6 @@
 #include "lib/store/accounts.h"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -188,6 +189,22 @@ std::optional<std::uint64_t> parse_generation(std::string_view record) {
   for (const auto& [name, value] : *lines)
     if (name == "generation") return parse_decimal(value);
   return std::nullopt;
+}
+
+bool is_account_domain(Cdb& accounts, const std::string& domain) {
+  return accounts.contains("d" + domain) || accounts.contains("D" + domain);
+}
+
+std::optional<AccountUid> account_uid(std::string_view key, std::string_view record) {
+  constexpr std::string_view name = "uid=";
+  if (!key.starts_with('a')) return std::nullopt;
+  while (!record.empty() && !record.starts_with(name))
+    record.remove_prefix(std::min(record.find('\n'), record.size() - 1) + 1);
+  if (record.empty()) return std::nullopt;
+  record.remove_prefix(name.size());
+  const std::optional<std::uint32_t> uid = parse_id(record.substr(0, record.find('\n')));
+  if (!uid) return std::nullopt;
+  return AccountUid{key.substr(1), *uid};
 }
 
 Accounts::Accounts() : Accounts(std::string(conf::home) + accounts_file) {}

@@ -119,4 +119,14 @@ class Accounts {
   CurrentCdb cdb_;
 };
 
+// In an accounts.cdb that is open: is this domain (canonical) some account's own, or has it logins
+// NAME@domain? For who cannot open the file again. Throws as Cdb does.
+bool is_account_domain(Cdb& accounts, const std::string& domain);
+// Of a record as it is in the file, without looking at the rest; nullopt: not an account, or it has none.
+struct AccountUid {
+  std::string_view login;
+  uid_t uid;
+};
+std::optional<AccountUid> account_uid(std::string_view key, std::string_view record);
+
 }  // namespace hato

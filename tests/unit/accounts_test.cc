@@ -220,3 +220,26 @@ TEST_CASE("accounts: the generation", "[accounts]") {
   CHECK_FALSE(parse_generation(""));
   CHECK_FALSE(parse_generation("generation=x\n"));
 }
+
+TEST_CASE("accounts: the uid in a record, and the domains in an open file", "[accounts]") {
+  const auto uid = [](std::string_view key, std::string_view record) {
+    const std::optional<AccountUid> found = account_uid(key, record);
+    return found ? std::string(found->login) + " " + std::to_string(found->uid) : "none";
+  };
+  CHECK(uid("aabc", plain) == "abc 1000");
+  CHECK(uid("aabc", "gid=5\nuid=7\nhome=/\n") == "abc 7");
+  CHECK(uid("aabc", "xuid=5\n") == "none");
+  CHECK(uid("aabc", "uid=0\n") == "none");
+  CHECK(uid("aabc", "gid=1") == "none");
+  CHECK(uid("aabc", "") == "none");
+  CHECK(uid("cabc", plain) == "none");
+  CHECK(uid("", "generation=4\n") == "none");
+  const File file;
+  file.write({{"dfirm.example", "abc"}, {"Dlogins.example", ""}, {"afirm2.example", plain}});
+  std::optional<Cdb> cdb = Cdb::open(file.path);
+  REQUIRE(cdb);
+  CHECK(is_account_domain(*cdb, "firm.example"));
+  CHECK(is_account_domain(*cdb, "logins.example"));
+  CHECK_FALSE(is_account_domain(*cdb, "firm2.example"));
+  CHECK_FALSE(is_account_domain(*cdb, ""));
+}
