@@ -12,6 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
+#include "lib/store/accounts.h"
 #include "lib/store/cdb.h"
 
 namespace hato {
@@ -83,8 +84,8 @@ void read_content(const Control& control, GateSettings& settings) {
   }
 }
 
-// The address of a customer is the local part that users/assign has for his uid; of everybody else his name
-// in /etc/passwd; both at the default host.
+// The address of a customer is the local part that users/assign has for his uid, or his account's login; of
+// everybody else his name in /etc/passwd; all at the default host, but for logins that are addresses.
 void read_senders(const Control& control, GateSettings& settings) {
   SenderAddresses& senders = settings.senders;
   senders.host = settings.admission.defaulthost;
@@ -99,9 +100,18 @@ void read_senders(const Control& control, GateSettings& settings) {
           senders.assigned.add(found->uid, found->local, found->rank);
       });
   } catch (const Error& e) {  // mail is taken all the same
-    log_line(2, "qmail-queued: local senders get their names from /etc/passwd: " + e.text());
+    log_line(2, "qmail-queued: local senders get their names from elsewhere: " + e.text());
   }
   senders.assigned.sort();
+  try {
+    if (std::optional<Cdb> accounts = Cdb::open(accounts_cdb_path()))
+      accounts->for_each([&](std::string_view key, std::string_view record) {
+        if (const auto found = account_uid(key, record)) senders.accounts.add(found->uid, found->login);
+      });
+  } catch (const Error& e) {
+    log_line(2, "qmail-queued: local senders get their names from elsewhere: " + e.text());
+  }
+  senders.accounts.sort(Several::none);
   const std::unique_ptr<FILE, int (*)(FILE*)> file(fopen("/etc/passwd", "re"), fclose);
   if (!file) throw_errno("open /etc/passwd");
   while (const passwd* entry = fgetpwent(file.get())) senders.passwd.add(entry->pw_uid, entry->pw_name);
@@ -123,6 +133,10 @@ void read_shown(const Control& control, GateSettings& settings) {
 
 std::string users_cdb_path() {
   return std::string(conf::home) + "/users/cdb";
+}
+
+std::string accounts_cdb_path() {
+  return std::string(conf::home) + accounts_file;
 }
 
 unsigned GateSettings::pool(Kind kind) const {

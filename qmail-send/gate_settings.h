@@ -35,6 +35,7 @@ struct GateSettings {
 };
 
 std::string users_cdb_path();
+std::string accounts_cdb_path();
 
 // Throws TempError for a file that cannot be read and for one whose contents make no sense (with file and
 // line).

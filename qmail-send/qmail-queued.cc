@@ -59,7 +59,7 @@ std::string configuration_stamp(const Control& control) {
         control.path("plusdomain"), control.path("idhost"), control.path("databytes"),
         control.path("queuefree"), control.path("timeoutqueue"), control.path("timeoutcontent"),
         control.path("gatepools"), control.path("content"), control.path("gateclaim"),
-        control.path("cgisenders"), control.path("showorigin"), users_cdb_path(),
+        control.path("cgisenders"), control.path("showorigin"), users_cdb_path(), accounts_cdb_path(),
         std::string("/etc/passwd")}) {
     struct stat st;
     if (stat(path.c_str(), &st) != 0) st = {};

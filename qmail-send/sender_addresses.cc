@@ -103,10 +103,20 @@ void UidNames::add(uid_t uid, std::string_view name, unsigned rank) {
   names_ += name;
 }
 
-void UidNames::sort() {
+void UidNames::sort(Several several) {
   std::stable_sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
     return a.uid != b.uid ? a.uid < b.uid : a.rank > b.rank;
   });
+  if (several == Several::none) {
+    std::vector<Entry> alone;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const uid_t uid = entries_[i].uid;
+      const bool shared =
+          (i > 0 && entries_[i - 1].uid == uid) || (i + 1 < entries_.size() && entries_[i + 1].uid == uid);
+      if (!shared) alone.push_back(entries_[i]);
+    }
+    entries_ = std::move(alone);
+  }
   entries_.erase(std::unique(entries_.begin(), entries_.end(),
                              [](const Entry& a, const Entry& b) { return a.uid == b.uid; }),
                  entries_.end());
@@ -120,16 +130,23 @@ std::optional<std::string_view> UidNames::name(uid_t uid) const {
 }
 
 bool SenderAddresses::asks_script(uid_t uid) const {
-  return cgi.asks_script() && (cgi.knows(uid) || !assigned.name(uid));
+  return cgi.asks_script() && (cgi.knows(uid) || own_address(uid).empty());
 }
 
 std::string SenderAddresses::address(uid_t uid, std::string_view script, std::string_view server) const {
-  const auto own = assigned.name(uid);
-  if (own && !cgi.knows(uid)) return std::string(*own) + "@" + host;
+  if (!cgi.knows(uid))
+    if (std::string own = own_address(uid); !own.empty()) return own;
   if (const std::string* found = cgi.for_script(script, server)) return *found;
   if (const std::string* found = cgi.for_uid(uid)) return *found;
   if (const auto name = passwd.name(uid)) return std::string(*name) + "@" + host;
   return "";
+}
+
+std::string SenderAddresses::own_address(uid_t uid) const {
+  if (const auto name = assigned.name(uid)) return std::string(*name) + "@" + host;
+  const auto login = accounts.name(uid);
+  if (!login) return "";
+  return std::string(*login) + (login->find('@') == std::string_view::npos ? "@" + host : "");
 }
 
 std::optional<AssignedName> assigned_name(std::string_view key, std::string_view data) {

@@ -42,13 +42,16 @@ class CgiSenders {
   Table scripts_, servers_;
 };
 
+// What becomes of a uid with several names.
+enum class Several { first, none };
+
 // Local parts by uid, for as many users as a server may have: 12 bytes and the name for each.
 class UidNames {
  public:
   // Of several names of a uid the one with the highest rank (0 to 3) counts, of those the first. Call sort()
   // before name().
   void add(uid_t uid, std::string_view name, unsigned rank = 0);
-  void sort();
+  void sort(Several several = Several::first);
   std::optional<std::string_view> name(uid_t uid) const;
 
  private:
@@ -64,15 +67,19 @@ class UidNames {
 struct SenderAddresses {
   CgiSenders cgi;
   UidNames assigned;  // of users/cdb: a simple assignment, best one of the mailbox itself
+  UidNames accounts;  // logins of users/accounts.cdb that share their uid with no other
   UidNames passwd;    // of /etc/passwd
   std::string host;   // complete: the default host
   std::string nobody() const { return "anonymous@" + host; }  // qmail-inject(8)
 
   // May the address depend on the script that the sender tells of?
   bool asks_script(uid_t uid) const;
-  // In this order: for a uid that cgisenders does not name, its address in users/cdb; the script's, the
-  // server's and the uid's in cgisenders; the uid's in /etc/passwd. "": nobody knows this uid.
+  // In this order: for a uid that cgisenders does not name, its address in users/cdb, then its account's; the
+  // script's, the server's and the uid's in cgisenders; the uid's in /etc/passwd. "": nobody knows this uid.
   std::string address(uid_t uid, std::string_view script, std::string_view server) const;
+
+ private:
+  std::string own_address(uid_t uid) const;  // "": neither users/cdb nor the accounts have one
 };
 
 // A record of users/cdb as a name for UidNames, when it is a simple assignment. Ranks: 2 the mailbox itself

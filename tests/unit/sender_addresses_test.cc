@@ -23,6 +23,16 @@ SenderAddresses addresses(const std::vector<std::string>& lines) {
   all.assigned.add(501, "second", 1);
   all.assigned.add(33, "www", 1);
   all.assigned.sort();
+  all.accounts.add(500, "account-abc");
+  all.accounts.add(600, "xyz");
+  all.accounts.add(601, "info@customer.example");
+  all.accounts.add(602, "one");
+  all.accounts.add(602, "two@customer.example");
+  all.accounts.add(34, "three");
+  all.accounts.add(34, "four");
+  all.accounts.add(34, "five");
+  all.accounts.sort(Several::none);
+  all.passwd.add(600, "system-xyz");
   all.passwd.add(500, "system-abc");
   all.passwd.add(33, "www-data");
   all.passwd.add(34, "backup");
@@ -45,6 +55,9 @@ TEST_CASE("whose script it was (control/cgisenders)") {
       {500, "", "", "abc@host.example", "users/assign, the mailbox itself"},
       {501, "", "", "first@host.example", "users/assign, the first of two"},
       {34, "", "", "backup@host.example", "/etc/passwd"},
+      {600, "", "", "xyz@host.example", "an account"},
+      {601, "", "", "info@customer.example", "an account whose login is an address"},
+      {602, "", "", "", "two accounts: nobody knows which"},
       {999, "", "", "", "nobody knows him"},
       {33, "", "", "web@x.example", "cgisenders: a uid that is named there is the web server's"},
       {33, "/home/abc/form.cgi", "", "abc@y.example", "the script"},
@@ -60,6 +73,8 @@ TEST_CASE("whose script it was (control/cgisenders)") {
       {33, "", "c.example", "web@x.example", "not itself"},
       {33, "", "xn--r8jz45g.jp", "idn@y.example", "A-label and U-label"},
       {500, "/home/xyz/x", "www.b.example", "abc@host.example", "a customer's own uid decides"},
+      {600, "/home/abc/x", "", "xyz@host.example", "an account's, too"},
+      {602, "/home/abc/x", "", "abc@y.example", "but not one that several accounts have"},
       {34, "/home/abc/x", "", "abc@y.example", "a script comes before /etc/passwd"},
       {999, "", "www.b.example", "b@y.example", "and before nobody"},
   };
@@ -74,6 +89,8 @@ TEST_CASE("whose script it was (control/cgisenders)") {
   CHECK(all.asks_script(33));
   CHECK(all.asks_script(999));
   CHECK_FALSE(all.asks_script(500));
+  CHECK_FALSE(all.asks_script(600));
+  CHECK(all.asks_script(602));
   CHECK_FALSE(addresses({"33 web@x.example"}).asks_script(33));
   CHECK(addresses({"/ all@y.example"}).address(999, "/srv/x", "") == "all@y.example");
   CHECK(addresses({}).address(33, "/srv/x", "") == "www@host.example");
