@@ -90,7 +90,7 @@ ByHand Router::by_hand(std::string_view local, const std::string& domain) const 
   if (locals_.contains(domain)) return ByHand::locals;
   if (virtualdomains_.empty()) return ByHand::no;
   // Which part of it was put in front is not told: each is tried that could be.
-  const std::string* const for_all = virtual_prepend_for_all();
+  const std::string* const for_all = account_domain(domain) ? nullptr : virtual_prepend_for_all();
   for (std::size_t dash = local.find('-'); dash != std::string_view::npos; dash = local.find('-', dash + 1)) {
     const std::string_view front = local.substr(0, dash);
     const std::string* prepend = virtual_prepend(local.substr(dash + 1), domain);
@@ -98,6 +98,15 @@ ByHand Router::by_hand(std::string_view local, const std::string& domain) const 
     if (prepend != nullptr && !prepend->empty() && *prepend == front) return ByHand::virtualdomains;
   }
   return ByHand::no;
+}
+
+std::optional<AccountDomain> Router::account_domain(const std::string& domain) const {
+  if (const std::string_view label = subdomain_label(domain); !label.empty())
+    return AccountDomain{std::string(label), false};
+  if (!accounts_ || domain.empty()) return std::nullopt;
+  AccountDomain account = accounts_(domain);
+  if (account.owner.empty() && !account.logins) return std::nullopt;
+  return account;
 }
 
 Route Router::route(std::string_view recipient) const {
@@ -124,15 +133,11 @@ Route Router::route(std::string_view recipient) const {
     if (aliased || alias == domainaliases_.end()) break;
     address.resize(at + 1);
     address += alias->second;
-    domain = canonical_domain(alias->second);
+    at = address.rfind('@');
+    domain = canonical_domain(std::string_view(address).substr(at + 1));
   }
-  if (const std::string_view label = subdomain_label(domain); !label.empty())
-    return prepended(label, address);
-  if (accounts_ && !domain.empty()) {
-    const AccountDomain account = accounts_(domain);
-    if (!account.owner.empty()) return prepended(account.owner, address);
-    if (account.logins) return {Channel::local, address, 0};
-  }
+  if (const std::optional<AccountDomain> account = account_domain(domain))
+    return account->owner.empty() ? Route{Channel::local, address, 0} : prepended(account->owner, address);
   const std::string* const for_all = virtual_prepend_for_all();
   if (for_all != nullptr && !for_all->empty()) return prepended(*for_all, address);
   return {Channel::remote, address, 0};

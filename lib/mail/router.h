@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -56,14 +57,17 @@ class Router {
   // SIGHUP.
   void replace(const RoutingLines& lines);
 
-  // The part of a canonical domain in front of the one in subdomains that it lies below ("abc" of
-  // abc.pobox.example, "a.b" of a.b.pobox.example), the shortest; "": it lies below none.
-  std::string_view subdomain_label(std::string_view domain) const;
+  // The owner of a canonical domain, because it lies below one of subdomains (what is in front of that: "abc"
+  // of abc.pobox.example, "a.b" of a.b.pobox.example; the shortest) or is an account's own; or that there are
+  // logins in it. nullopt: none of these. It counts where the operator's files say nothing: by_hand().
+  std::optional<AccountDomain> account_domain(const std::string& domain) const;
   // Is LOCAL@domain, as route() returns it, what locals or virtualdomains make of an address? domain:
   // canonical.
   ByHand by_hand(std::string_view local, const std::string& domain) const;
 
  private:
+  std::string_view subdomain_label(std::string_view domain) const;  // "": it lies below none
+
   using Table = std::unordered_map<std::string, std::string>;
 
   // The prepend for user@domain (canonical), or null: user@domain itself, domain, .parent ...

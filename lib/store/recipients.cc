@@ -45,7 +45,8 @@ Recipients::Recipients() : Recipients(conf::home) {}
 void Recipients::refresh() {
   const std::uint64_t now = watch_.generation(now_seconds());
   if (router_ && now != 0 && now == seen_) return;
-  router_.emplace(read_routing_lines(control_), std::vector<std::string>(), "");
+  router_.emplace(read_routing_lines(control_), std::vector<std::string>(), "",
+                  [this](const std::string& domain) { return account_domain_in(accounts_, domain); });
   system_users_ = control_.number("systemusers", 1) != 0;
   seen_ = now;
 }
@@ -79,22 +80,22 @@ std::optional<LocalUser> Recipients::longest_login(std::string_view local, const
 }
 
 // LOGIN-EXT where the domain says which login it is.
-Resolution Recipients::of_account(std::string_view login, std::string_view local) {
-  const std::string_view ext = *after_login(local, login);
+Resolution Recipients::of_owner(std::string_view login, std::string_view local) {
+  const std::optional<std::string_view> ext = after_login(local, login);
+  if (!ext) return NoMailbox{};  // the domain has become another's since the message was routed
   if (std::optional<Assignment> to = users_.find_named(local)) return assigned(*std::move(to), true);
-  if (std::optional<Account> account = accounts_.find(login)) return of(*std::move(account), "-", ext, true);
+  if (std::optional<Account> account = accounts_.find(login)) return of(*std::move(account), "-", *ext, true);
   // A users/cdb with a wildcard for everything has all users in it (qmail-pw2u).
-  if (system_users_ && !users_.find(local)) return AskGetpw{std::string(login), std::string(ext)};
+  if (system_users_ && !users_.find(local)) return AskGetpw{std::string(login), std::string(*ext)};
   return NoMailbox{};
 }
 
-std::optional<Resolution> Recipients::in_account_domain(std::string_view local, const std::string& domain) {
-  if (const std::string_view label = router_->subdomain_label(domain); after_login(local, label))
-    return of_account(label, local);
-  if (const std::optional<std::string> owner = accounts_.owner_of(domain);
-      owner && after_login(local, *owner))
-    return of_account(*owner, local);
-  return std::nullopt;
+Resolution Recipients::of_login(std::string_view local, const std::string& domain) {
+  const std::string at_domain = "@" + domain;
+  if (std::optional<Assignment> to = users_.find_named(std::string(local) + at_domain))
+    return assigned(*std::move(to), true);
+  if (std::optional<LocalUser> user = longest_login(local, at_domain, true)) return *std::move(user);
+  return NoMailbox{};
 }
 
 Resolution Recipients::plain(std::string_view local, const std::string& domain, ByHand by_hand) {
@@ -115,14 +116,11 @@ Resolution Recipients::plain(std::string_view local, const std::string& domain, 
 Resolution Recipients::find(std::string_view local, std::string_view domain_as_written) {
   refresh();
   const std::string domain = canonical_domain(domain_as_written);
-  if (std::optional<Resolution> found = in_account_domain(local, domain)) return *std::move(found);
   const ByHand by_hand = router_->by_hand(local, domain);
-  if (by_hand != ByHand::no || !accounts_.has_logins_in(domain)) return plain(local, domain, by_hand);
-  const std::string at_domain = "@" + domain;
-  if (std::optional<Assignment> to = users_.find_named(std::string(local) + at_domain))
-    return assigned(*std::move(to), true);
-  if (std::optional<LocalUser> user = longest_login(local, at_domain, true)) return *std::move(user);
-  return NoMailbox{};
+  if (by_hand != ByHand::no) return plain(local, domain, by_hand);
+  const std::optional<AccountDomain> account = router_->account_domain(domain);
+  if (!account) return plain(local, domain, by_hand);
+  return account->owner.empty() ? of_login(local, domain) : of_owner(account->owner, local);
 }
 
 Resolution Recipients::answered(const AskGetpw& asked, const Assignment& answer) {

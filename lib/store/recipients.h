@@ -4,9 +4,10 @@
 // In this order:
 //   1. users/cdb, by the local part; in a domain of logins by the whole address. An assignment there is the
 //      operator's own and wins, but for the wildcard that is for everything.
-//   2. Below a domain of control/subdomains, and in an account's own domain: the account that the router has
-//      put in front, and nobody else, so nobody gets the mail for abc-info@abc.pobox.example by calling
-//      himself "abc-info". It takes any extension. Unknown: no such mailbox.
+//   2. Below a domain of control/subdomains, and in an account's own domain, where the operator's files say
+//      nothing: the account that the router has put in front, and nobody else, so nobody gets the mail for
+//      abc-info@abc.pobox.example by calling himself "abc-info". It takes any extension. Unknown: no such
+//      mailbox.
 //   3. In a domain of logins NAME@domain: that login, or the longest before a separator (conf::break_chars).
 //      It takes any extension. Unknown, in a domain that is not in locals: no such mailbox.
 //   4. In the domains of locals and virtualdomains: the account whose login the local part is, or the longest
@@ -58,6 +59,8 @@ class Recipients {
   // accounts.cdb at once. alias is looked up in /etc/passwd here, once.
   explicit Recipients(const std::string& home);
   Recipients();
+  Recipients(const Recipients&) = delete;
+  Recipients& operator=(const Recipients&) = delete;
 
   // local, domain: what stands before and behind the last @ of a recipient that was routed
   // (lib/mail/router.h). Throws TempError and SystemError for a table or a control file that cannot be read,
@@ -68,8 +71,8 @@ class Recipients {
 
  private:
   void refresh();
-  std::optional<Resolution> in_account_domain(std::string_view local, const std::string& domain);
-  Resolution of_account(std::string_view login, std::string_view local);
+  Resolution of_owner(std::string_view login, std::string_view local);
+  Resolution of_login(std::string_view local, const std::string& domain);
   Resolution plain(std::string_view local, const std::string& domain, ByHand by_hand);
   std::optional<LocalUser> longest_login(std::string_view local, const std::string& at_domain, bool any);
   LocalUser assigned(Assignment to, bool any);

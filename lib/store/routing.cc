@@ -17,10 +17,14 @@ RoutingLines read_routing_lines(const Control& control) {
   return {*std::move(locals), lines("virtualdomains"), lines("domainaliases"), lines("subdomains")};
 }
 
+AccountDomain account_domain_in(Accounts& accounts, const std::string& domain) {
+  if (std::optional<std::string> owner = accounts.owner_of(domain)) return {*std::move(owner), false};
+  return {"", accounts.has_logins_in(domain)};
+}
+
 AccountDomains account_domains() {
-  return [accounts = std::make_shared<Accounts>()](const std::string& domain) -> AccountDomain {
-    if (std::optional<std::string> owner = accounts->owner_of(domain)) return {*std::move(owner), false};
-    return {"", accounts->has_logins_in(domain)};
+  return [accounts = std::make_shared<Accounts>()](const std::string& domain) {
+    return account_domain_in(*accounts, domain);
   };
 }
 

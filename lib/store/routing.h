@@ -10,6 +10,9 @@ namespace hato {
 // for a file that cannot be read.
 RoutingLines read_routing_lines(const Control& control);
 
+class Accounts;
+
+AccountDomain account_domain_in(Accounts& accounts, const std::string& domain);
 // Asks users/accounts.cdb, opened again when it was replaced; no file: no domains. Throws as Accounts does.
 // Copies of what is returned share the one that is open.
 AccountDomains account_domains();

@@ -31,10 +31,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::size_t at = route.recipient.rfind('@');
   const std::string domain = canonical_domain(route.recipient.substr(at + 1));
   const std::string local = route.recipient.substr(0, at);
-  const std::string label(router.subdomain_label(domain));
   if (route.channel == Channel::local && router.by_hand(local, domain) == ByHand::no) {
-    const bool of_label = !label.empty() && local.starts_with(label + "-");
-    if (!of_label && !domain.starts_with("own") && !domain.starts_with("log")) abort();
+    const std::optional<AccountDomain> account = router.account_domain(domain);
+    if (!account) abort();
+    if (!account->owner.empty() && !local.starts_with(account->owner + "-")) abort();
   }
   return 0;
 }

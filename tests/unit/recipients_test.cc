@@ -81,7 +81,8 @@ std::string told(const Resolution& found) {
 void set_up(const Home& home) {
   home.control("locals", "pobox.example\nmixed.example\n");
   home.control("virtualdomains",
-               "hand.example:joe\n.hand.pobox.example:jane\nvirt.example:info@logins.example\n");
+               "hand.example:joe\n.hand.pobox.example:jane\nvirt.example:info@logins.example\n"
+               "joe.pobox.example:joe-a\n");
   home.control("subdomains", "pobox.example\n");
   home.accounts({"abc firm.example", "abc-info", "info", "x.y", "info@logins.example",
                  "info-x@logins.example", "sales@mixed.example", "日本", "xn--wgv71a",
@@ -163,12 +164,18 @@ TEST_CASE("subdomains: the account, any extension, nobody else", "[recipients]")
          {"x.y-z", "x.y.pobox.example", "x.y [-][z] account any", "a login with a dot"},
          {"xn--wgv71a-x", "日本.pobox.example", "xn--wgv71a [-][x] account any", "the A-label is the login"},
          {"nosuch-x", "nosuch.pobox.example", "getpw nosuch whole [x]", "a user of the system, perhaps"},
-         {"jane-x", "a.hand.pobox.example", "getpw jane-x", "a virtual domain by hand"}});
+         {"jane-x", "a.hand.pobox.example", "getpw jane-x", "a virtual domain by hand"},
+         {"joe-a-z", "joe.pobox.example", "joe-a [-][z] account", "likewise, of another account"},
+         {"nosuch", "abc.pobox.example", "nobody", "not what the router makes of an address there"}});
+  home.control("virtualdomains", ":abc\n");
+  Recipients for_all(home.path);
+  check(for_all, {{"abc-info", "abc.pobox.example", "abc [-][info] account any",
+                   "the line for everything changes nothing"},
+                  {"abc-info", "elsewhere.example", "abc-info [][] account", "elsewhere it is as in qmail"}});
   home.control("systemusers", "0\n");
   Recipients without(home.path);
   check(without, {{"nosuch-x", "nosuch.pobox.example", "nobody", "control/systemusers"},
-                  {"abc-info-x", "abc-inf.pobox.example", "alias [-][abc-info-x]",
-                   "the router never puts that in front: as an operator's line would have"},
+                  {"abc-info-x", "abc-inf.pobox.example", "nobody", "the router never puts that in front"},
                   {"nosuch", "pobox.example", "alias [-][nosuch]", "alias, who may have .qmail-nosuch"}});
 }
 

@@ -176,14 +176,20 @@ TEST_CASE("subdomains, domain aliases and the domains of accounts", "[router]") 
   CHECK(Router({{"x"}, {}, {}, {"pobox.example"}}, {}, "me").route("a@b.example").channel == Channel::remote);
 }
 
-TEST_CASE("what is left of the account in a subdomain", "[router]") {
-  CHECK(hosting().subdomain_label("abc.pobox.example") == "abc");
-  CHECK(hosting().subdomain_label("a.b.pobox.example") == "a.b");
-  CHECK(hosting().subdomain_label("abc.deep.pobox.jp") == "abc");
-  CHECK(hosting().subdomain_label("pobox.example") == "");
-  CHECK(hosting().subdomain_label(".pobox.example") == "");
-  CHECK(hosting().subdomain_label("abcpobox.example") == "");
-  CHECK(hosting().subdomain_label("") == "");
+TEST_CASE("whose a domain is", "[router]") {
+  const auto owner = [](const std::string& domain) {
+    const std::optional<AccountDomain> found = hosting().account_domain(domain);
+    return !found ? "nobody's" : found->owner.empty() ? "logins" : found->owner;
+  };
+  CHECK(owner("abc.pobox.example") == "abc");
+  CHECK(owner("a.b.pobox.example") == "a.b");
+  CHECK(owner("abc.deep.pobox.jp") == "abc");
+  CHECK(owner("customer.example") == "abc");
+  CHECK(owner("logins.example") == "logins");
+  CHECK(owner("pobox.example") == "nobody's");
+  CHECK(owner(".pobox.example") == "nobody's");
+  CHECK(owner("abcpobox.example") == "nobody's");
+  CHECK(owner("") == "nobody's");
 }
 
 TEST_CASE("which recipients an operator's line has made", "[router]") {
@@ -193,6 +199,9 @@ TEST_CASE("which recipients an operator's line has made", "[router]") {
   CHECK(r.by_hand("boss-me", "customer.example") == ByHand::virtualdomains);
   CHECK(r.by_hand("boss-you", "customer.example") == ByHand::no);
   CHECK(r.by_hand("alias-rest-a", "elsewhere.example") == ByHand::virtualdomains);
+  CHECK(r.by_hand("alias-rest-a", "abc.pobox.example") == ByHand::no);  // that line comes after subdomains
+  CHECK(r.by_hand("alias-rest-a", "customer.example") == ByHand::no);   // and after accounts' domains
+  CHECK(r.by_hand("alias-rest-a", "logins.example") == ByHand::no);
   CHECK(r.by_hand("jane-a", "b.wild.pobox.example") == ByHand::virtualdomains);
   CHECK(r.by_hand("joe-a", "elsewhere.example") == ByHand::no);
   CHECK(r.by_hand("abc-a", "abc.pobox.example") == ByHand::no);
