@@ -37,16 +37,18 @@ void probe_seal(const char* profile) {
 
   // AF_INET where the profile has no network, a descriptor below 3 where it has Unix sockets.
   const int tcp = socket(AF_INET, SOCK_STREAM, 0);
+  const bool no_network = tcp < 0 && by_policy();
+  sockaddr_un gate{};
+  gate.sun_family = AF_UNIX;
+  // Where sockets are allowed, the client's descriptor must still lead nowhere, nor a number that the kernel
+  // cuts down to its.
+  const bool not_by_the_client = connect(0, reinterpret_cast<sockaddr*>(&gate), sizeof gate) != 0 &&
+                                 by_policy() && syscall(SYS_connect, 1L << 32, &gate, sizeof gate) != 0 &&
+                                 by_policy();
   if (strcmp(profile, "remote") == 0 || strcmp(profile, "starter") == 0) {
     const int local = socket(AF_UNIX, SOCK_STREAM, 0);
-    denied("connect", local < 0 && by_policy());
+    denied("connect", local < 0 && by_policy() && not_by_the_client);
   } else {
-    // Where Unix sockets are allowed, the client's descriptor must still lead nowhere.
-    const bool no_network = tcp < 0 && by_policy();
-    sockaddr_un gate{};
-    gate.sun_family = AF_UNIX;
-    const bool not_by_the_client =
-        connect(0, reinterpret_cast<sockaddr*>(&gate), sizeof gate) != 0 && by_policy();
     denied("connect", no_network && not_by_the_client);
   }
   if (tcp >= 0) close(tcp);

@@ -2,15 +2,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <string>
+#include <bit>
+#include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -93,102 +97,245 @@ const Calls files = {"open",      "openat",     "openat2",       "stat",
                      "utimensat", "chdir",      "fchdir",        "fstatfs",
                      "statfs",    "umask",      "inotify_init1", "inotify_add_watch"};
 
-struct Filter {
-  scmp_filter_ctx context;
+// One thing that must hold for an argument. The kernel takes a descriptor, a command, a family or flags as 32
+// bits, whatever stands in the upper half of the register, and so does this: else 2^32 would be another
+// number than 0 here and the same descriptor there.
+struct Condition {
+  enum class Is { equal, at_least, without, with, null } is;
+  unsigned argument;
+  __u32 value;
+};
+Condition equal(unsigned argument, __u32 value) {
+  return {Condition::Is::equal, argument, value};
+}
+// unsigned: a negative descriptor is none anyway
+Condition at_least(unsigned argument, __u32 value) {
+  return {Condition::Is::at_least, argument, value};
+}
+Condition without(unsigned argument, __u32 bits) {  // none of them is set
+  return {Condition::Is::without, argument, bits};
+}
+Condition with(unsigned argument, __u32 bit) {
+  return {Condition::Is::with, argument, bit};
+}
+Condition null(unsigned argument) {  // a pointer: all 64 bits
+  return {Condition::Is::null, argument, 0};
+}
 
-  Filter() : context(seccomp_init(SCMP_ACT_ERRNO(EPERM))) {
-    check(context == nullptr ? -ENOMEM : 0, "seccomp_init");
-    check(seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2), "binary tree");
-  }
-  ~Filter() { seccomp_release(context); }
-  Filter(const Filter&) = delete;
-  Filter& operator=(const Filter&) = delete;
-
+// The program: the processor's kind; calls that are allowed under conditions, one after the other; for all
+// others one bit each, 32 in a word, which is found by a tree of comparisons. The kernel's price for a
+// program at its start grows with its length, and most processes that are sealed make some hundred calls: so
+// it is to be short, and libseccomp, which makes a tree of all calls and compares each half of an argument,
+// is asked for names alone.
+class Filter {
+ public:
   static void check(int error, const char* what) {
     if (error == 0) return;
     fprintf(stderr, "sealgen: %s: error %d\n", what, -error);
     exit(1);
   }
-  static int number(const char* name) { return seccomp_syscall_resolve_name(name); }
 
   void allow(const Calls& calls) {
-    for (const char* name : calls) check(seccomp_rule_add(context, SCMP_ACT_ALLOW, number(name), 0), name);
+    for (const char* name : calls)
+      if (const int number = number_of(name); number >= 0) always_.insert(static_cast<__u32>(number));
   }
-  void allow(const char* name, scmp_arg_cmp a) {
-    check(seccomp_rule_add(context, SCMP_ACT_ALLOW, number(name), 1, a), name);
+  // One of the conditions of a call must hold.
+  void allow(const char* name, Condition condition) {
+    if (const int number = number_of(name); number >= 0)
+      sometimes_[static_cast<__u32>(number)].push_back(condition);
   }
 
   void basics() {
     allow(plain);
     // Memory that is writable and executable is for nobody.
-    allow("mmap", SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    allow("mprotect", SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    for (const unsigned long command :
+    allow("mmap", without(2, PROT_EXEC));
+    allow("mprotect", without(2, PROT_EXEC));
+    for (const __u32 command :
          {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW, F_DUPFD_CLOEXEC})
-      allow("fcntl", SCMP_CMP(1, SCMP_CMP_EQ, command));
+      allow("fcntl", equal(1, command));
     // Sockets that are open already; the address argument of sendto must be null.
-    allow("sendto", SCMP_CMP(4, SCMP_CMP_EQ, 0));
-    allow("setsockopt", SCMP_CMP(1, SCMP_CMP_EQ, SOL_SOCKET));
-    allow("setsockopt", SCMP_CMP(1, SCMP_CMP_EQ, 6 /* IPPROTO_TCP */));
+    allow("sendto", null(4));
+    allow("setsockopt", equal(1, SOL_SOCKET));
+    allow("setsockopt", equal(1, 6 /* IPPROTO_TCP */));
     allow({"getsockopt"});
-    allow("kill", SCMP_CMP(1, SCMP_CMP_EQ, 0));
-    allow("prctl", SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_NAME));
+    allow("kill", equal(1, 0));
+    allow("prctl", equal(0, PR_SET_NAME));
     // Not tgkill: it reaches every process of the same user. abort(3) ends by a bad instruction without it.
     // stat by descriptor, as glibc spells it:
-    allow("newfstatat", SCMP_CMP(3, SCMP_CMP_MASKED_EQ, 0x1000 /* AT_EMPTY_PATH */, 0x1000));
+    allow("newfstatat", with(3, 0x1000 /* AT_EMPTY_PATH */));
   }
   void unix_client() {
-    allow("socket", SCMP_CMP(0, SCMP_CMP_EQ, AF_UNIX));
-    allow("connect", SCMP_CMP(0, SCMP_CMP_GE, 3));
+    allow("socket", equal(0, AF_UNIX));
+    allow("connect", at_least(0, 3));
     allow({"sendmsg"});
   }
   void internet_client() {
-    allow("socket", SCMP_CMP(0, SCMP_CMP_EQ, AF_INET));
-    allow("socket", SCMP_CMP(0, SCMP_CMP_EQ, AF_INET6));
-    allow("connect", SCMP_CMP(0, SCMP_CMP_GE, 3));
+    allow("socket", equal(0, AF_INET));
+    allow("socket", equal(0, AF_INET6));
+    allow("connect", at_least(0, 3));
     allow({"bind", "sendmsg", "sendmmsg", "sendto", "ioctl"});
-    allow("setsockopt", SCMP_CMP(1, SCMP_CMP_EQ, 0 /* IPPROTO_IP */));
-    allow("setsockopt", SCMP_CMP(1, SCMP_CMP_EQ, 41 /* IPPROTO_IPV6 */));
+    allow("setsockopt", equal(1, 0 /* IPPROTO_IP */));
+    allow("setsockopt", equal(1, 41 /* IPPROTO_IPV6 */));
   }
   // The gate: accepts, forks, and makes files that did not exist before; it can open nothing that has a name.
   void gate() {
     allow({"accept4", "clone", "clone3", "fork", "wait4", "waitid", "linkat", "fstatfs", "socketpair"});
-    allow("openat", SCMP_CMP(2, SCMP_CMP_EQ, O_TMPFILE | O_RDWR | O_CLOEXEC));
-    allow("openat", SCMP_CMP(2, SCMP_CMP_EQ, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC));
-    allow("prctl", SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_PDEATHSIG));
+    allow("openat", equal(2, O_TMPFILE | O_RDWR | O_CLOEXEC));
+    allow("openat", equal(2, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC));
+    allow("prctl", equal(0, PR_SET_PDEATHSIG));
   }
 
   // qmail-clean: names are taken away and moved; what it opens it opens to make it durable, and new files are
   // empty ones.
   void cleaner() {
     allow({"sendmsg", "unlinkat", "renameat2"});
-    for (const unsigned long flags : {O_RDONLY | O_DIRECTORY | O_CLOEXEC, O_RDONLY | O_NOFOLLOW | O_CLOEXEC,
-                                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC})
-      allow("openat", SCMP_CMP(2, SCMP_CMP_EQ, flags));
+    for (const __u32 flags : {O_RDONLY | O_DIRECTORY | O_CLOEXEC, O_RDONLY | O_NOFOLLOW | O_CLOEXEC,
+                              O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC})
+      allow("openat", equal(2, flags));
   }
 
   // Seals its children once more, each for its own: qmail-mtastsd.
   void starter() {
     allow({"clone", "clone3", "fork", "wait4", "waitid", "landlock_create_ruleset", "landlock_add_rule",
            "landlock_restrict_self"});
-    for (const unsigned long command :
-         {PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_SECCOMP})
-      allow("prctl", SCMP_CMP(0, SCMP_CMP_EQ, command));
+    for (const __u32 command : {PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_SECCOMP})
+      allow("prctl", equal(0, command));
   }
 
   void print(const char* name) {
-    // The exporter writes to a descriptor; a memory file takes it.
-    const int fd = memfd_create("filter", 0);
-    check(fd < 0 ? -errno : 0, "memfd_create");
-    check(seccomp_export_bpf(context, fd), "seccomp_export_bpf");
-    const off_t size = lseek(fd, 0, SEEK_END);
-    std::vector<sock_filter> code(static_cast<std::size_t>(size) / sizeof(sock_filter));
-    if (pread(fd, code.data(), static_cast<std::size_t>(size), 0) != size) check(-EIO, "pread");
-    close(fd);
+    assemble();
     printf("static const sock_filter code_%s[] = {\n", name);
-    for (const sock_filter& f : code) printf("  {0x%x, %u, %u, 0x%xU},\n", f.code, f.jt, f.jf, f.k);
-    printf("};\nextern const SealFilter %s = {\"%s\", code_%s, %zu};\n\n", name, name, name, code.size());
+    for (const sock_filter& f : code_) printf("  {0x%x, %u, %u, 0x%xU},\n", f.code, f.jt, f.jf, f.k);
+    printf("};\nextern const SealFilter %s = {\"%s\", code_%s, %zu};\n\n", name, name, name, code_.size());
   }
+
+ private:
+  // Places that jumps name before they are known; `next` is the instruction behind the jump.
+  using Label = int;
+  static constexpr Label next = -1, allowed = 0, denied = 1, look_at_bit = 2, first_own = 3;
+
+  static int number_of(const char* name) {
+    const int number = seccomp_syscall_resolve_name(name);
+    if (number == __NR_SCMP_ERROR) check(-EINVAL, name);
+    return number;  // negative: a call that this kind of processor does not have
+  }
+
+  void put(unsigned code, __u32 k) { code_.push_back({static_cast<__u16>(code), 0, 0, k}); }
+  void jump(unsigned comparison, __u32 k, Label yes, Label no) {
+    jumps_.push_back({code_.size(), yes, no});
+    put(BPF_JMP | comparison | BPF_K, k);
+  }
+  void place(Label label) { places_[label] = code_.size(); }
+  void load(std::size_t offset) { put(BPF_LD | BPF_W | BPF_ABS, static_cast<__u32>(offset)); }
+  static std::size_t half(unsigned argument, bool upper) {
+    const bool second = upper == (std::endian::native == std::endian::little);
+    return offsetof(seccomp_data, args) + argument * sizeof(__u64) + (second ? sizeof(__u32) : 0);
+  }
+
+  void assemble() {
+    load(offsetof(seccomp_data, arch));
+    jump(BPF_JEQ, seccomp_arch_native(), next, denied);
+    // The call's place in its word comes to X. Here, and not where it is looked at: the kernel tries a
+    // program at its start for each call that there is, so as to pass over it later where that says nothing
+    // about arguments, and gives up at the first instruction that is not a comparison. Our processes make too
+    // few calls for this to pay.
+    load(offsetof(seccomp_data, nr));
+    put(BPF_ALU | BPF_AND | BPF_K, 31);
+    put(BPF_MISC | BPF_TAX, 0);
+    load(offsetof(seccomp_data, nr));
+    Label own = first_own;
+    for (const auto& [number, conditions] : sometimes_)
+      if (!always_.contains(number)) jump(BPF_JEQ, number, own++, next);
+    bits();
+    own = first_own;
+    for (const auto& [number, conditions] : sometimes_)
+      if (!always_.contains(number)) place(own++), one_of(conditions);
+    place(allowed);
+    put(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    place(denied);
+    put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+    resolve();
+  }
+
+  // The words that are not empty, by their number.
+  void bits() {
+    std::map<__u32, __u32> words;
+    for (const __u32 number : always_) words[number / 32] |= 1U << (number % 32);
+    put(BPF_ALU | BPF_RSH | BPF_K, 5);
+    tree({words.begin(), words.end()});
+    place(look_at_bit);
+    put(BPF_ALU | BPF_RSH | BPF_X, 0);
+    jump(BPF_JSET, 1, allowed, denied);
+  }
+  void tree(const std::vector<std::pair<__u32, __u32>>& words) {
+    if (words.size() == 1) {
+      jump(BPF_JEQ, words[0].first, next, denied);
+      put(BPF_LD | BPF_IMM, words[0].second);
+      jump(BPF_JA, 0, look_at_bit, look_at_bit);
+      return;
+    }
+    const auto middle = words.begin() + static_cast<std::ptrdiff_t>(words.size() / 2);
+    const Label right = label_++;
+    jump(BPF_JGE, middle->first, right, next);
+    tree({words.begin(), middle});
+    place(right);
+    tree({middle, words.end()});
+  }
+
+  void one_of(const std::vector<Condition>& conditions) {
+    for (std::size_t i = 0; i < conditions.size(); ++i) {
+      const Condition& c = conditions[i];
+      const Label otherwise = i + 1 == conditions.size() ? denied : next;
+      if (i == 0 || c.argument != conditions[i - 1].argument) load(half(c.argument, false));
+      switch (c.is) {
+        case Condition::Is::equal:
+          jump(BPF_JEQ, c.value, allowed, otherwise);
+          break;
+        case Condition::Is::at_least:
+          jump(BPF_JGE, c.value, allowed, otherwise);
+          break;
+        case Condition::Is::without:
+          jump(BPF_JSET, c.value, otherwise, allowed);
+          break;
+        case Condition::Is::with:
+          jump(BPF_JSET, c.value, allowed, otherwise);
+          break;
+        case Condition::Is::null:
+          if (conditions.size() != 1) check(-EINVAL, "null() has no alternatives");
+          jump(BPF_JEQ, 0, next, denied);
+          load(half(c.argument, true));
+          jump(BPF_JEQ, 0, allowed, denied);
+          break;
+      }
+    }
+  }
+
+  void resolve() {
+    for (const auto& [at, yes, no] : jumps_) {
+      const auto distance = [&, from = at](Label label) {
+        const std::size_t far = label == next ? 0 : places_.at(label) - from - 1;
+        if (far > 255) check(-ERANGE, "a jump over more than 255 instructions");
+        return static_cast<__u8>(far);
+      };
+      if (BPF_OP(code_[at].code) == BPF_JA) {
+        code_[at].k = distance(yes);
+      } else {
+        code_[at].jt = distance(yes);
+        code_[at].jf = distance(no);
+      }
+    }
+  }
+
+  struct Jump {
+    std::size_t at;
+    Label yes, no;
+  };
+  std::set<__u32> always_;
+  std::map<__u32, std::vector<Condition>> sometimes_;
+  std::vector<sock_filter> code_;
+  std::vector<Jump> jumps_;
+  std::map<Label, std::size_t> places_;
+  Label label_ = 1000;
 };
 
 }  // namespace
