@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/crc32c.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
@@ -181,6 +182,7 @@ int accept_senders(std::vector<Fd> listening, GateSlots& slots, const GateSettin
   sigdelset(&waiting, SIGTERM);
   sigdelset(&waiting, retire_signal);
   sigdelset(&waiting, SIGCHLD);
+  crc32c({});  // asks the processor what it can do, so that not each worker has to
   seal(seal_profile::gate, {{QueuePaths().fresh(), true}});
   return Acceptor(std::move(listening), slots, settings, place).run(waiting);
 }

@@ -13,6 +13,7 @@ namespace hato {
 
 struct GateSlots::Shared {
   std::atomic<std::uint64_t> last_id{0};
+  std::atomic<unsigned> used{0};  // slots behind these were never given out
 };
 
 namespace {
@@ -38,9 +39,17 @@ GateSlot* GateSlots::begin() const {
   return reinterpret_cast<GateSlot*>(reinterpret_cast<char*>(shared_) + head_size);
 }
 
+GateSlot* GateSlots::end() const {
+  return begin() + shared_->used;
+}
+
 // While the configuration changes there are two acceptors: compare and exchange.
 GateSlot* GateSlots::claim(uid_t uid, std::int32_t kind) {
-  for (GateSlot* slot = begin(); slot != end(); ++slot) {
+  for (unsigned i = 0; i < count_; ++i) {
+    GateSlot* const slot = begin() + i;
+    unsigned used = shared_->used;  // before it is taken, so that nobody passes it by
+    while (used <= i && !shared_->used.compare_exchange_weak(used, i + 1)) {
+    }
     pid_t nobody = 0;
     if (!slot->pid.compare_exchange_strong(nobody, -1)) continue;
     slot->acceptor = getpid();

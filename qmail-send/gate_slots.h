@@ -54,7 +54,7 @@ class GateSlots {
  private:
   struct Shared;
   GateSlot* begin() const;
-  GateSlot* end() const { return begin() + count_; }
+  GateSlot* end() const;  // behind the last one that was ever given out
   Shared* shared_;
   unsigned count_;
 };

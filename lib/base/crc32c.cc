@@ -2,6 +2,9 @@
 
 #include <array>
 #include <cstring>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 namespace hato {
 
@@ -25,6 +28,12 @@ std::uint32_t in_software(std::string_view data, std::uint32_t crc) {
 }
 
 #if defined(__x86_64__)
+bool has_instruction() {
+  unsigned a, b, c, d;
+  __cpuid(1, a, b, c, d);  // every x86-64 has this leaf
+  return (c & bit_SSE4_2) != 0;
+}
+
 __attribute__((target("sse4.2"))) std::uint32_t in_hardware(std::string_view data, std::uint32_t crc) {
   std::uint64_t wide = crc;
   while (data.size() >= 8) {
@@ -43,7 +52,10 @@ __attribute__((target("sse4.2"))) std::uint32_t in_hardware(std::string_view dat
 
 std::uint32_t crc32c(std::string_view data, std::uint32_t before) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("sse4.2")) return ~in_hardware(data, ~before);
+  // Asked at the first call: __builtin_cpu_supports asks some ten questions before main, in every program
+  // that this is linked into, and on a virtual machine each goes through the hypervisor.
+  static const bool hardware = has_instruction();
+  if (hardware) return ~in_hardware(data, ~before);
 #endif
   return ~in_software(data, ~before);
 }

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "lib/base/error.h"
 
 namespace hato {
@@ -183,8 +185,8 @@ bool send_message(int socket, std::string_view data, const int* fds, std::size_t
 
 std::optional<Message> receive_message(int socket, std::size_t limit) {
   Message message;
-  message.data.resize(limit);
-  iovec piece{message.data.data(), message.data.size()};
+  const std::unique_ptr<char[]> space(new char[limit]);  // not filled: most messages are far below the limit
+  iovec piece{space.get(), limit};
   alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
   msghdr header{};
   header.msg_iov = &piece;
@@ -210,7 +212,7 @@ std::optional<Message> receive_message(int socket, std::size_t limit) {
     }
   }
   if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) throw TempError("recvmsg: a message over the limit");
-  message.data.resize(static_cast<std::size_t>(n));
+  message.data.assign(space.get(), static_cast<std::size_t>(n));
   return message;
 }
 
