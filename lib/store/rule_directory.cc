@@ -1,0 +1,151 @@
+#include "lib/store/rule_directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "lib/base/clock.h"
+#include "lib/base/directory.h"
+#include "lib/base/error.h"
+#include "lib/mail/utf8.h"
+#include "lib/store/dotfile.h"
+
+namespace hato {
+
+namespace {
+
+constexpr std::string_view base = ".qmail";
+// No extension's file can have these names: a dot in an extension is a colon.
+constexpr char lock_name[] = ".qmail-dot.lock";
+constexpr char new_name[] = ".qmail-dot.new";
+
+constexpr mode_t private_mode = 0600, panel_mode = 0640, directory_mode = 02750;
+
+bool is_clean(std::string_view ext) {
+  if (ext.size() > max_extension || !is_utf8(ext)) return false;
+  for (std::size_t at = 0; at < ext.size();) {
+    const char32_t c = next_utf8(ext, at);
+    if (c < 32 || (c >= 127 && c < 160) || c == '/') return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<std::string> rule_file_name(std::string_view ext) {
+  if (!is_clean(ext)) return std::nullopt;
+  return std::string(base) + (ext.empty() ? "" : "-" + safe_extension(ext));
+}
+
+std::optional<std::string> rule_extension(std::string_view name) {
+  if (name == base) return "";
+  if (!name.starts_with(".qmail-") || name.size() == base.size() + 1) return std::nullopt;
+  std::string ext(name.substr(base.size() + 1));
+  std::replace(ext.begin(), ext.end(), ':', '.');
+  if (rule_file_name(ext) != name) return std::nullopt;
+  return ext;
+}
+
+RuleDirectory::RuleDirectory(std::string path, bool panel) : path_(std::move(path)), panel_(panel) {
+  directory_ = try_open(path_, O_RDONLY | O_DIRECTORY | (panel ? O_NOFOLLOW : 0));
+  if (!directory_ && errno != ENOENT) throw_errno("open " + path_);
+}
+
+Fd RuleDirectory::lock() const {
+  // Nobody but its owner may open it: whoever can, could hold it for ever.
+  Fd lock = open_file_at(directory_.get(), lock_name, O_RDWR | O_CREAT | O_NOFOLLOW, private_mode);
+  const Deadline deadline = Deadline::in_seconds(rule_lock_seconds);
+  while (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock " + path_);
+    if (deadline.passed()) throw TempError("somebody else is changing this account's rules; try again");
+    const timespec pause{0, 10'000'000};
+    nanosleep(&pause, nullptr);
+  }
+  return lock;
+}
+
+std::optional<RuleFile> RuleDirectory::read(const std::string& name) const {
+  if (!directory_) return std::nullopt;
+  const Fd file = try_open_at(directory_.get(), name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  if (!file) {
+    if (errno == ENOENT) return std::nullopt;
+    throw_errno("open " + path_ + "/" + name);
+  }
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) throw_errno("look at " + path_ + "/" + name);
+  if (!S_ISREG(status.st_mode)) throw TempError(path_ + "/" + name + " is no plain file");
+  std::optional<std::string> text = read_all(file.get(), rule_file_limit, path_ + "/" + name);
+  if (!text) throw TempError(path_ + "/" + name + " is over 1 MiB: edit it by hand");
+  return RuleFile{*std::move(text), (status.st_mode & S_IXUSR) != 0};
+}
+
+std::vector<std::string> RuleDirectory::names() const {
+  std::vector<std::string> names;
+  if (!directory_) return names;
+  const Fd fresh = open_file_at(directory_.get(), ".", O_RDONLY | O_DIRECTORY);
+  read_directory(fresh.get(), path_, [&](const DirectoryEntry& entry) {
+    if (rule_extension(entry.name)) names.emplace_back(entry.name);
+  });
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void RuleDirectory::write(const std::string& name, const RuleFile& file) const {
+  if (unlinkat(directory_.get(), new_name, 0) != 0 && errno != ENOENT)  // of a writer that was killed
+    throw_errno("remove " + path_ + "/" + new_name);
+  const mode_t mode = (panel_ ? panel_mode : private_mode) | (file.forward_only ? S_IXUSR : 0);
+  const mode_t before = umask(0);
+  const Fd fresh = try_open_at(directory_.get(), new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  umask(before);
+  if (!fresh) throw_errno("make " + path_ + "/" + new_name);
+  try {
+    write_all(fresh.get(), file.text, path_ + "/" + new_name);
+    fsync_fd(fresh.get(), path_ + "/" + new_name);
+    if (renameat(directory_.get(), new_name, directory_.get(), name.c_str()) != 0)
+      throw_errno("rename " + path_ + "/" + name);
+  } catch (const Error&) {
+    unlinkat(directory_.get(), new_name, 0);
+    throw;
+  }
+  fsync_fd(directory_.get(), path_);
+}
+
+bool RuleDirectory::remove(const std::string& name) const {
+  if (unlinkat(directory_.get(), name.c_str(), 0) != 0) {
+    if (errno == ENOENT) return false;
+    throw_errno("remove " + path_ + "/" + name);
+  }
+  fsync_fd(directory_.get(), path_);
+  return true;
+}
+
+void make_rule_directory(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid,
+                         gid_t panel_gid) {
+  if (login.empty() || login.starts_with('.') ||
+      login.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos)
+    throw PermError("\"" + std::string(login) + "\" cannot name a directory");
+  if (mkdir(dotdir.c_str(), 0755) == 0) {
+    const Fd made = open_file(dotdir, O_RDONLY | O_DIRECTORY);
+    if (fchown(made.get(), panel_uid, panel_gid) != 0) throw_errno("chown " + dotdir);
+    if (fchmod(made.get(), 0755) != 0) throw_errno("chmod " + dotdir);
+    fsync_directory_of(dotdir);
+  } else if (errno != EEXIST) {
+    throw_errno("mkdir " + dotdir);
+  }
+  const Fd top = open_file(dotdir, O_RDONLY | O_DIRECTORY);
+  const std::string name(login), path = dotdir + "/" + name;
+  if (mkdirat(top.get(), name.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("mkdir " + path);
+  const Fd own = open_file_at(top.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (fchown(own.get(), panel_uid, gid) != 0) throw_errno("chown " + path);
+  if (fchmod(own.get(), directory_mode) != 0) throw_errno("chmod " + path);
+  fsync_fd(own.get(), path);
+  fsync_fd(top.get(), dotdir);
+}
+
+}  // namespace hato
