@@ -163,6 +163,7 @@ void Deliverer::require_allowed(const std::string& name, bool maildir) const {
 
 void Deliverer::maildir(const std::string& name) {
   require_allowed(name, true);
+  if (orders_.confinement) make_missing_folder(name);  // a panel can name one, but not make it
   try {
     deliver_to_maildir(name, head_, message_);
   } catch (const MaildirMissing& e) {

@@ -165,6 +165,23 @@ void make_maildir(const std::string& directory) {
   }
 }
 
+void make_missing_folder(const std::string& directory) {
+  std::string folder = directory;
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+  const std::size_t last = folder.rfind('/') + 1;  // 0 without a slash
+  if (last == 0 || folder.size() < last + 2 || folder[last] != '.' || folder[last + 1] == '.') return;
+  const auto is_there = [](const std::string& path) { return access(path.c_str(), F_OK) == 0; };
+  if (is_there(folder + "/tmp") || !is_there(folder.substr(0, last) + "tmp") ||
+      !is_there(folder.substr(0, last) + "new"))
+    return;
+  // tmp comes last: where it is, nothing is missing.
+  for (const char* part : {"", "/new", "/cur"}) mkdir((folder + part).c_str(), 0700);
+  try_open(folder + "/maildirfolder", O_WRONLY | O_CREAT, 0600);
+  mkdir((folder + "/tmp").c_str(), 0700);
+  if (const Fd made = try_open(folder, O_RDONLY | O_DIRECTORY)) fsync(made.get());
+  if (const Fd above = try_open(folder.substr(0, last), O_RDONLY | O_DIRECTORY)) fsync(above.get());
+}
+
 void clean_maildir(const std::string& directory, std::int64_t now) {
   const Fd tmp = try_open(directory + "/tmp", O_RDONLY | O_DIRECTORY);
   if (!tmp) return;

@@ -43,6 +43,11 @@ std::string deliver_to_maildir(const std::string& directory, std::string_view he
 // Makes directory, tmp, new and cur, mode 0700. Throws SystemError ("mkdir NAME: ...").
 void make_maildir(const std::string& directory);
 
+// Makes `directory` ("./Maildir/.Shop/") when it is missing and a Maildir++ folder of a Maildir that is there,
+// with Courier's mark of a folder (an empty file maildirfolder). Several may do so at once. What cannot be made
+// the delivery will miss.
+void make_missing_folder(const std::string& directory);
+
 // A reader's duty: removes the files in tmp/ that nobody has read or written for 36 hours. Any failure is
 // ignored: the next reader tries again.
 constexpr std::chrono::hours maildir_stale_after{36};

@@ -25,7 +25,7 @@ constexpr std::string_view base = ".qmail";
 constexpr char lock_name[] = ".qmail-dot.lock";
 constexpr char new_name[] = ".qmail-dot.new";
 
-constexpr mode_t private_mode = 0600, panel_mode = 0640, directory_mode = 02750;
+constexpr mode_t private_mode = 0600, panel_mode = 0640, directory_mode = 02750, dotdir_mode = 0711;
 
 bool is_clean(std::string_view ext) {
   if (ext.size() > max_extension || !is_utf8(ext)) return false;
@@ -130,10 +130,10 @@ void make_rule_directory(const std::string& dotdir, std::string_view login, gid_
   if (login.empty() || login.starts_with('.') ||
       login.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos)
     throw PermError("\"" + std::string(login) + "\" cannot name a directory");
-  if (mkdir(dotdir.c_str(), 0755) == 0) {
+  if (mkdir(dotdir.c_str(), 0700) == 0) {
     const Fd made = open_file(dotdir, O_RDONLY | O_DIRECTORY);
     if (fchown(made.get(), panel_uid, panel_gid) != 0) throw_errno("chown " + dotdir);
-    if (fchmod(made.get(), 0755) != 0) throw_errno("chmod " + dotdir);
+    if (fchmod(made.get(), dotdir_mode) != 0) throw_errno("chmod " + dotdir);
     fsync_directory_of(dotdir);
   } else if (errno != EEXIST) {
     throw_errno("mkdir " + dotdir);

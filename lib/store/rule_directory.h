@@ -58,7 +58,8 @@ class RuleDirectory {
 
 // DOTDIR/ACCOUNT, made by root for an account when it is not there, and mended: owner the panel's user, group
 // the account's gid, mode 02750 (the panel cannot give its files away; so they get the group from the
-// directory). DOTDIR too is made: the panel's, 0755. Throws PermError for a login that names no directory,
+// directory). DOTDIR too is made: the panel's, 0711, so that nobody can list the
+// accounts. Throws PermError for a login that names no directory,
 // SystemError.
 void make_rule_directory(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid,
                          gid_t panel_gid);

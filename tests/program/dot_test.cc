@@ -63,12 +63,11 @@ class Stage {
       account.gid = gid;
       account.home = scratch_.directory(login, uid);
       table.add(std::string("a") + login, encode_account(account));
-      for (const char* maildir : {"/Maildir", "/Maildir/.Shop"})
-        for (const char* part : {"", "/new", "/cur", "/tmp"}) {
-          const std::string path = account.home + maildir + part;
-          REQUIRE(mkdir(path.c_str(), 0700) == 0);
-          REQUIRE(chown(path.c_str(), uid, gid) == 0);
-        }
+      for (const char* part : {"", "/new", "/cur", "/tmp"}) {
+        const std::string path = account.home + "/Maildir" + part;
+        REQUIRE(mkdir(path.c_str(), 0700) == 0);
+        REQUIRE(chown(path.c_str(), uid, gid) == 0);
+      }
     }
     table.commit();
     REQUIRE(mkdir(home_.path("panel").c_str(), 0755) == 0);

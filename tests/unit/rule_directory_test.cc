@@ -10,6 +10,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/process.h"
+#include "lib/store/maildir.h"
 #include "lib/store/reply_record.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
@@ -91,10 +92,29 @@ TEST_CASE("rule files: the directory of an account", "[rule_directory]") {
   const Scratch scratch;
   const std::string dotdir = scratch.path + "/dots";
   for (int i = 0; i < 2; ++i) make_rule_directory(dotdir, "info@x.example", getgid(), getuid(), getgid());
-  CHECK(mode_of(dotdir) == 0755);
+  CHECK(mode_of(dotdir) == 0711);
   CHECK(mode_of(dotdir + "/info@x.example") == 02750);
   for (const std::string& login : {""s, "."s, ".."s, "a/b"s, "a\0b"s})
     CHECK_THROWS_AS(make_rule_directory(dotdir, login, 0, 0, 0), PermError);
+}
+
+TEST_CASE("a Maildir++ folder that a rule names is made, and nothing else is", "[rule_directory]") {
+  const Scratch scratch;
+  const std::string maildir = scratch.path + "/Maildir";
+  make_missing_folder(maildir + "/.Shop/");
+  CHECK(access(maildir.c_str(), F_OK) != 0);
+  make_maildir(maildir);
+  for (const char* name : {"/.Shop/", "/.Shop/", "/Shop/", "/../", "/..x/", "/./"})
+    make_missing_folder(maildir + name);
+  for (const char* part : {"/.Shop/tmp", "/.Shop/new", "/.Shop/cur", "/.Shop/maildirfolder"})
+    CHECK(access((maildir + part).c_str(), F_OK) == 0);
+  for (const char* part : {"/Shop", "/..x"}) CHECK(access((maildir + part).c_str(), F_OK) != 0);
+  // Half made by one that was killed.
+  REQUIRE(rmdir((maildir + "/.Shop/tmp").c_str()) == 0);
+  REQUIRE(rmdir((maildir + "/.Shop/cur").c_str()) == 0);
+  make_missing_folder(maildir + "/.Shop/");
+  CHECK(access((maildir + "/.Shop/cur").c_str(), F_OK) == 0);
+  CHECK(access((maildir + "/.Shop/tmp").c_str(), F_OK) == 0);
 }
 
 TEST_CASE("reply record: once in so many seconds, also for several at once", "[reply_record]") {
