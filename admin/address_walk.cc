@@ -37,11 +37,13 @@ const char* kind_name(Kind kind) {
   return nullptr;
 }
 
-// qmail-local's word on the home; "": it is as it should be.
+// qmail-local's word on the home; "": it is as it should be, as far as we can see.
 std::string home_trouble(const std::string& home) {
   struct stat status {};
-  if (stat(home.c_str(), &status) != 0)
+  if (stat(home.c_str(), &status) != 0) {
+    if (errno == EACCES) return "";
     return "Unable to switch to " + home + ": " + errno_text(errno) + ". (#4.3.0)";
+  }
   switch (home_state(status.st_mode)) {
     case HomeState::fine:
       return "";
@@ -117,6 +119,9 @@ void AddressWalk::look_at_local(Search& search, WalkStep step, const Route& rout
   Fd home;
   try {
     home = try_open(user.to.home, O_PATH | O_DIRECTORY);
+    // Below control/dotdir it is not needed; else there is nothing to say.
+    if (!home && (user.to.user == conf::user_alias || !control_.line("dotdir")))
+      return end_here("its home cannot be looked into: ask as root");
     const DotfilePlace place(control_, question, home.get());
     orders = place.orders(question, conf::break_chars);
   } catch (const TempError& e) {
@@ -136,6 +141,7 @@ void AddressWalk::look_at_local(Search& search, WalkStep step, const Route& rout
     step.loop = true;
     return end_here("a loop: this message has been here");
   }
+  if (!search.file.empty() && !search.seen.insert(node).second) return;
   const Dotfile dotfile = orders->parse();
   if (dotfile.problem) step.note = *dotfile.problem;
   std::vector<std::string> forwards;

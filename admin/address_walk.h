@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,7 @@ class AddressWalk {
     bool found = false;
     std::vector<WalkStep> steps;
     std::vector<std::string> way;  // dot-files, from the first to the present one
+    std::set<std::string> seen;    // dot-files from which what leads_to looks for is not come to
   };
   void visit(Search& search, const std::string& address, const std::string& by);
   void look_at_local(Search& search, WalkStep step, const Route& route);

@@ -116,12 +116,17 @@ void make_directory(const Control& control, Accounts& accounts, const std::strin
   const RuleAccount account = find_rule_account(control, accounts, login);
   if (!account.panel()) throw PermError(login + ": its dot-files do not lie below control/dotdir");
   const User panel = panel_user();
-  make_rule_directory(*dot_directory(control), account.login, account.gid, panel.uid, panel.gid);
+  const std::string dotdir = *dot_directory(control);
+  make_rule_directories(dotdir, panel.uid, panel.gid);
+  make_rule_directory(dotdir, account.login, account.gid, panel.uid);
 }
 
 int init(const Control& control, Accounts& accounts, const std::vector<std::string>& logins) {
   if (geteuid() != 0) throw PermError("init: root only: it gives directories to groups");
-  if (!dot_directory(control)) throw PermError("init: control/dotdir is not there");
+  const std::optional<std::string> dotdir = dot_directory(control);
+  if (!dotdir) throw PermError("init: control/dotdir is not there");
+  const User panel = panel_user();
+  make_rule_directories(*dotdir, panel.uid, panel.gid);
   if (!logins.empty()) {
     for (const std::string& login : logins) make_directory(control, accounts, login);
     return 0;

@@ -125,19 +125,21 @@ bool RuleDirectory::remove(const std::string& name) const {
   return true;
 }
 
-void make_rule_directory(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid,
-                         gid_t panel_gid) {
+void make_rule_directories(const std::string& dotdir, uid_t panel_uid, gid_t panel_gid) {
+  if (mkdir(dotdir.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return;
+    throw_errno("mkdir " + dotdir);
+  }
+  const Fd made = open_file(dotdir, O_RDONLY | O_DIRECTORY);
+  if (fchown(made.get(), panel_uid, panel_gid) != 0) throw_errno("chown " + dotdir);
+  if (fchmod(made.get(), dotdir_mode) != 0) throw_errno("chmod " + dotdir);
+  fsync_directory_of(dotdir);
+}
+
+void make_rule_directory(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid) {
   if (login.empty() || login.starts_with('.') ||
       login.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos)
     throw PermError("\"" + std::string(login) + "\" cannot name a directory");
-  if (mkdir(dotdir.c_str(), 0700) == 0) {
-    const Fd made = open_file(dotdir, O_RDONLY | O_DIRECTORY);
-    if (fchown(made.get(), panel_uid, panel_gid) != 0) throw_errno("chown " + dotdir);
-    if (fchmod(made.get(), dotdir_mode) != 0) throw_errno("chmod " + dotdir);
-    fsync_directory_of(dotdir);
-  } else if (errno != EEXIST) {
-    throw_errno("mkdir " + dotdir);
-  }
   const Fd top = open_file(dotdir, O_RDONLY | O_DIRECTORY);
   const std::string name(login), path = dotdir + "/" + name;
   if (mkdirat(top.get(), name.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("mkdir " + path);

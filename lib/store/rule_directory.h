@@ -56,12 +56,12 @@ class RuleDirectory {
   Fd directory_;
 };
 
+// DOTDIR, made by root when it is not there: the panel's, mode 0711, so that nobody can list the accounts.
+// Throws SystemError.
+void make_rule_directories(const std::string& dotdir, uid_t panel_uid, gid_t panel_gid);
 // DOTDIR/ACCOUNT, made by root for an account when it is not there, and mended: owner the panel's user, group
 // the account's gid, mode 02750 (the panel cannot give its files away; so they get the group from the
-// directory). DOTDIR too is made: the panel's, 0711, so that nobody can list the
-// accounts. Throws PermError for a login that names no directory,
-// SystemError.
-void make_rule_directory(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid,
-                         gid_t panel_gid);
+// directory). Throws PermError for a login that names no directory, SystemError.
+void make_rule_directory(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid);
 
 }  // namespace hato

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "admin/rule_json.h"
 #include "lib/mail/header.h"
 #include "lib/mail/mailbox_name.h"
 #include "lib/mail/rule.h"
@@ -42,12 +43,27 @@ void edit(std::string_view text, bool forward_only) {
   }
 }
 
+// What a panel sends, and what it is told of it.
+void change(std::string_view json) {
+  const std::string hand = "# mine\n|filter\n./Maildir/\n&a@x.example\n";
+  try {
+    const RuleText before = read_rule(hand, mailbox, false);
+    const std::string after = edit_rule(hand, changed_rule(JsonValue::parse(json), before), mailbox, false);
+    const RuleText text = read_rule(after, mailbox, false);
+    if (text.others != before.others) std::abort();
+    const Rule again = changed_rule(JsonValue::parse(rule_json({"abc", "x", ".qmail-x", true}, text)), text);
+    if (edit_rule(after, again, mailbox, false) != after) std::abort();
+  } catch (const PermError&) {
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   edit(text, false);
   edit(text, true);
+  change(text);
   if (const auto directory = folder_directory(text)) {
     if (folder_name(*directory) != text || directory->find('/') != std::string::npos) std::abort();
   }

@@ -124,7 +124,12 @@ class Service {
   std::string ask(const std::string& text, const std::string& until = "\n") const {
     const Fd socket = connected();
     REQUIRE(socket);
-    write_all(socket.get(), text, "request");
+    // It may hang up before all of it is there.
+    for (std::size_t at = 0; at < text.size();) {
+      const ssize_t n = send(socket.get(), text.data() + at, text.size() - at, MSG_NOSIGNAL);
+      if (n <= 0) break;
+      at += static_cast<std::size_t>(n);
+    }
     return read_until(socket.get(), until);
   }
   Process& process() { return process_; }

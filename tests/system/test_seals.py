@@ -178,6 +178,22 @@ def test_mtastsd():
             all_denied(verdicts, profile)
 
 
+def test_dotd():
+    """It reads /etc/passwd, which the probe tries to open; nothing else that the probe knows."""
+    import pwd
+    dots = ROOM / "probe-dots"
+    with Suite(start=False, smtp=False, pop=False) as suite:
+        suite.control("dotdir", str(dots))
+        subprocess.run([str(BIN / "qmail-dot"), "init"], check=True)
+        verdicts = probed("qmail-dotd", seconds=3)
+        suite.control("dotdir", None)
+        equal(verdicts.pop(("keeper", "open")), "ALLOWED", "it has to look into /etc/passwd")
+        for name in CALLS:
+            if name != "open":
+                equal(verdicts.get(("keeper", name)), "denied", name)
+    shutil.rmtree(dots)
+
+
 def test_memory_of_a_static_program():
     """What lib/base/static_start.cc does instead of the C library: relocated tables are read-only (RELRO), nothing is
     writable and executable, the stack is not for code; the seal's list of calls comes on top."""

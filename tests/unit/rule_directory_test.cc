@@ -91,11 +91,14 @@ TEST_CASE("rule files: written as a whole, with the right mode", "[rule_director
 TEST_CASE("rule files: the directory of an account", "[rule_directory]") {
   const Scratch scratch;
   const std::string dotdir = scratch.path + "/dots";
-  for (int i = 0; i < 2; ++i) make_rule_directory(dotdir, "info@x.example", getgid(), getuid(), getgid());
+  for (int i = 0; i < 2; ++i) {
+    make_rule_directories(dotdir, getuid(), getgid());
+    make_rule_directory(dotdir, "info@x.example", getgid(), getuid());
+  }
   CHECK(mode_of(dotdir) == 0711);
   CHECK(mode_of(dotdir + "/info@x.example") == 02750);
   for (const std::string& login : {""s, "."s, ".."s, "a/b"s, "a\0b"s})
-    CHECK_THROWS_AS(make_rule_directory(dotdir, login, 0, 0, 0), PermError);
+    CHECK_THROWS_AS(make_rule_directory(dotdir, login, 0, 0), PermError);
 }
 
 TEST_CASE("a Maildir++ folder that a rule names is made, and nothing else is", "[rule_directory]") {
