@@ -182,7 +182,7 @@ TEST_CASE("qmail-dot: rules are dot-files of the panel's user", "[dot]") {
   // By hand: what is not understood survives; a program line is qmail-local's to refuse, and ours to name.
   stage.put(".qmail-hand", "# mine\n./Maildir/\nold@x.example\n./Mailbox\n");
   CHECK(stage.dot({"set", "abc", "hand", "--forward", "new@x.example"}).code == 0);
-  CHECK(slurp(stage.file(".qmail-hand")) == "# mine\n./Maildir/\n&new@x.example\n./Mailbox\n");
+  CHECK(slurp(stage.file(".qmail-hand")) == "# mine\n./Maildir/\n./Mailbox\n&new@x.example\n");
   stage.put(".qmail-prog", "|/bin/true\n");
   const Result program = stage.dot({"set", "abc", "prog", "--keep"});
   CHECK(program.code == 100);
