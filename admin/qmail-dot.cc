@@ -1,9 +1,7 @@
 // qmail-dot get|set|delete|list|test|init: the rules of an account's addresses, for panels and operators. man
 // qmail-dot.
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
+#include "lib/base/local_socket.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "lib/mail/json.h"
@@ -93,16 +92,16 @@ std::string request_of(RuleCommand& command) {
   return json_object(members);
 }
 
+Fd connected_service() {
+  try {
+    return connect_local(rule_socket_path(), SOCK_STREAM);
+  } catch (const SystemError& e) {
+    throw TempError("qmail-dotd does not answer: " + e.text());
+  }
+}
+
 std::string ask_service(const std::string& request) {
-  const std::string path = rule_socket_path();
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) throw TempError(path + ": too long for a socket");
-  path.copy(address.sun_path, path.size());
-  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket) throw_errno("socket");
-  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    throw_errno("qmail-dotd does not answer: connect " + path);
+  const Fd socket = connected_service();
   Writer out(socket.get(), "qmail-dotd", service_seconds);
   out.put(request + "\n");
   out.flush();

@@ -1,11 +1,8 @@
 // qmail-dotd: changes the rules of accounts (control/dotdir) for panels and customers, who come by a Unix
 // socket. man qmail-dotd.
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +11,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/io.h"
+#include "lib/base/local_socket.h"
 #include "lib/base/process.h"
 #include "lib/base/seal.h"
 
@@ -21,38 +19,12 @@ using namespace hato;
 
 namespace {
 
-constexpr int backlog = 128;
 constexpr int look_up_ms =
     1000;  // how often it looks whether it is to end, should a signal come at a bad moment
 
 volatile sig_atomic_t stop = 0;
 void on_signal(int) {
   stop = 1;
-}
-
-Fd fresh_socket() {
-  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) throw_errno("socket");
-  return socket;
-}
-
-// Anybody may connect: who he is the kernel says.
-Fd listen_at(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) throw TempError(path + ": too long for a socket");
-  path.copy(address.sun_path, path.size());
-  const auto* name = reinterpret_cast<const sockaddr*>(&address);
-  if (connect(fresh_socket().get(), name, sizeof address) == 0 || errno == EAGAIN)
-    throw TempError(path + ": somebody listens there already");
-  unlink(path.c_str());  // of one that was killed
-  Fd socket = fresh_socket();
-  const mode_t before = umask(0111);
-  const int bound = bind(socket.get(), name, sizeof address);
-  umask(before);
-  if (bound != 0) throw_errno("bind " + path);
-  if (listen(socket.get(), backlog) != 0) throw_errno("listen " + path);
-  return socket;
 }
 
 // The tables that say who an address' account is; alias' dot-files, for loops; and what is written.
@@ -81,11 +53,12 @@ int body(int argc, char**) {
   const std::optional<std::string> dotdir = dot_directory(Control());
   if (!dotdir) throw TempError("control/dotdir is not there: there are no rules to be written");
   tzset();
-  const Fd listening = listen_at(rule_socket_path());
+  // Anybody may connect: who he is the kernel says.
+  const Fd listening = listen_local(rule_socket_path(), SOCK_STREAM, 0666);
   struct sigaction action {};
   action.sa_handler = on_signal;
   for (const int number : {SIGTERM, SIGINT}) sigaction(number, &action, nullptr);
-  RuleService service(listening.get(), RuleRequests(nullptr));
+  RuleService service(listening.get());
   seal(seal_profile::keeper, paths(*dotdir));
   while (!stop && !lifeline_is_cut()) service.serve(look_up_ms);
   return 0;

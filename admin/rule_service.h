@@ -27,7 +27,8 @@ bool is_panel(const Control& control, uid_t uid);
 class RuleService {
  public:
   // listening: the socket, non-blocking. Once a peer has come, what he is does not change.
-  RuleService(int listening, RuleRequests requests) : listening_(listening), requests_(std::move(requests)) {}
+  // qmail-getpw(8) cannot be asked: it would have to be run.
+  explicit RuleService(int listening) : listening_(listening), requests_(nullptr) {}
 
   // One round: waits for at most `wait_ms` (-1: for ever; a signal ends it), then serves who has something.
   void serve(int wait_ms);
