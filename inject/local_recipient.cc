@@ -11,8 +11,9 @@
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/base/process.h"
-#include "lib/store/dotfile.h"
-#include "lib/store/users.h"
+#include "lib/store/control.h"
+#include "lib/store/orders.h"
+#include "lib/store/recipients.h"
 
 namespace hato {
 
@@ -43,15 +44,23 @@ std::optional<Assignment> ask_getpw(const std::string& local) {
 
 }  // namespace
 
-LocalRecipient find_local_recipient(std::string_view local) {
+LocalRecipient find_local_recipient(std::string_view local, std::string_view domain) {
   try {
-    std::optional<Assignment> to = Users(std::string(conf::home) + "/users/cdb").find(local);
-    if (!to) to = ask_getpw(std::string(local));
-    if (!to) return LocalRecipient::unsure;
-    if (to->dash.empty() && to->ext.empty()) return LocalRecipient::exists;
-    const Fd home = open_file(to->home, O_PATH | O_DIRECTORY);
-    return find_dotfile(home.get(), to->dash, to->ext, conf::break_chars) ? LocalRecipient::exists
-                                                                          : LocalRecipient::unknown;
+    Recipients recipients;
+    Resolution found = recipients.find(local, domain);
+    if (const AskGetpw* asked = std::get_if<AskGetpw>(&found)) {
+      const std::optional<Assignment> answer = ask_getpw(asked->local);
+      if (!answer) return LocalRecipient::unsure;
+      found = recipients.answered(*asked, *answer);
+    }
+    const LocalUser* user = std::get_if<LocalUser>(&found);
+    if (user == nullptr) return LocalRecipient::unknown;
+    const Assignment& to = user->to;
+    if (user->any || (to.dash.empty() && to.ext.empty())) return LocalRecipient::exists;
+    const Fd home = open_file(to.home, O_PATH | O_DIRECTORY);
+    const OrdersQuestion question{to.user, to.home, to.dash, to.ext, "./Maildir/"};
+    const DotfilePlace place(Control(), question, home.get());
+    return place.orders(question, conf::break_chars) ? LocalRecipient::exists : LocalRecipient::unknown;
   } catch (const Error&) {
     return LocalRecipient::unsure;
   }

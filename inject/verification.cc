@@ -30,7 +30,7 @@ Verification verify_address(const Router& router, std::string_view address) {
   std::string text;
   if (route.channel == Channel::local) {
     const std::string local(local_part(route.recipient));
-    const LocalRecipient found = find_local_recipient(local);
+    const LocalRecipient found = find_local_recipient(local, domain_part(route.recipient));
     verification.unknown = found == LocalRecipient::unknown;
     text = local_text(local, found);
   } else {

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "lib/store/accounts.h"
+#include "lib/store/cdb.h"
 #include "tests/program/private_home.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
@@ -102,6 +104,29 @@ TEST_CASE("sendmail -bv: local users, extension addresses and aliases", "[sendma
       caller, caller, {stage.home.path("bin/sendmail"), "-bv", "no@local.example", "joe@local.example"});
   CHECK(both.out == unknown("no@local.example") + exists("joe@local.example", "joe"));
   CHECK(both.code == 100);
+}
+
+TEST_CASE("sendmail -bv: accounts and their domains", "[sendmail][verify]") {
+  const Stage stage;
+  stage.home.write("control/subdomains", "local.example\n");
+  {
+    CdbWriter cdb(stage.home.path("users/accounts.cdb"));
+    Account account;
+    account.login = "abc";
+    account.uid = account.gid = ann;
+    account.home = stage.anns;
+    cdb.add("aabc", encode_account(account));
+    cdb.add("dfirm.example", "abc");
+    cdb.add("", encode_generation(1));
+    cdb.commit();
+  }
+  CHECK(stage.verify("abc@local.example").out == exists("abc@local.example", "abc"));
+  CHECK(stage.verify("abc-a-x@local.example").out == exists("abc-a-x@local.example", "abc-a-x"));
+  CHECK(stage.verify("abc-b@local.example").out == unknown("abc-b@local.example"));
+  CHECK(stage.verify("b@abc.local.example").out == exists("b@abc.local.example", "abc-b"));
+  CHECK(stage.verify("b@firm.example").out == exists("b@firm.example", "abc-b"));
+  CHECK(stage.verify("b@nosuch.local.example").out == unknown("b@nosuch.local.example"));
+  CHECK(stage.verify("b@ann.local.example").out == exists("b@ann.local.example", "ann-b"));
 }
 
 TEST_CASE("sendmail -bv: what cannot be seen is not said", "[sendmail][verify]") {
