@@ -44,6 +44,7 @@ const std::vector<ControlFile>& control_files() {
       {"gates", list, "No other gate than gate/s.", "Gate: ", "."},
       {"helohost", line_or_me, "helohost", "SMTP client HELO host name is ", "."},
       {"helohosts", list, "No HELO host names by address.", "HELO host name: ", ""},
+      {"homes", list, "qmail-rcptd looks for homes below /home.", "qmail-rcptd looks for homes below ", "."},
       {"idhost", line_or_me, "idhost", "Message-ID host name is ", "."},
       {"localiphost", line_or_me, "localiphost", "Local IP address becomes ", "."},
       {"locals", list, "Messages for me are delivered locally.", "Messages for ", " are delivered locally."},

@@ -132,7 +132,7 @@ check)
   cd "$source" || exit 1
   if wanted system; then
     # the same programs once more: with a seal that tries what it denies, and with symbols for counting instructions
-    one "seal probes link" build BIN="$room/probe" PROBE=1 $(linked probe qmail-smtpd qmail-qmtpd qmail-qmqpd qmail-qmqpc qmail-qmtpc qmail-remote qmail-mtastsd qmail-dotd qmail-popup qmail-pop3d qmail-queued qmail-clean)
+    one "seal probes link" build BIN="$room/probe" PROBE=1 $(linked probe qmail-smtpd qmail-qmtpd qmail-qmqpd qmail-qmqpc qmail-qmtpc qmail-remote qmail-mtastsd qmail-dotd qmail-popup qmail-pop3d qmail-queued qmail-clean qmail-rcptd)
     one "programs with symbols link" build BIN="$room/symbols" STRIP= \
       $(linked symbols qmail-smtpd qmail-queue qmail-local qmail-remote qmail-pop3d qmail-inject sendmail)
     for file in tests/system/test_*.py; do

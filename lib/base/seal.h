@@ -24,6 +24,8 @@ namespace seal_profile {
 // Every profile may: read and write what is open, wait, tell the time, allocate, handle signals, exit.
 // None may: execve, ptrace, change users or namespaces, open other processes, mount, load modules.
 extern const SealFilter plain;  // nothing more: no files, no sockets, no children
+// plain + accept, fork, fd passing, and files that are there already, for reading (qmail-rcptd)
+extern const SealFilter reader;
 extern const SealFilter smtpd;  // plain + AF_UNIX sockets, connect on fds of 3 and up, fd passing
 // as smtpd + accept, fork, and new files by O_TMPFILE or O_EXCL only (qmail-queued)
 extern const SealFilter gate;

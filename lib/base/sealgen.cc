@@ -185,6 +185,16 @@ class Filter {
     allow("prctl", equal(0, PR_SET_PDEATHSIG));
   }
 
+  // qmail-rcptd: looks at files, changes none, and has workers.
+  void reader() {
+    allow({"accept4", "clone", "clone3", "fork", "wait4", "waitid", "socketpair", "sendmsg", "newfstatat",
+           "statx", "getdents64", "readlinkat", "fstatfs", "statfs"});
+    const __u32 changing = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND;
+    allow("openat", without(2, changing));
+    allow("open", without(1, changing));
+    allow("prctl", equal(0, PR_SET_PDEATHSIG));
+  }
+
   // qmail-clean: names are taken away and moved; what it opens it opens to make it durable, and new files are
   // empty ones.
   void cleaner() {
@@ -361,6 +371,12 @@ int main() {
     f.unix_client();
     f.gate();
     f.print("gate");
+  }
+  {
+    Filter f;
+    f.basics();
+    f.reader();
+    f.print("reader");
   }
   {
     Filter f;

@@ -32,6 +32,11 @@ struct stat status_of(int fd, const std::string& name) {
 
 }  // namespace
 
+std::optional<uid_t> panel_user() {
+  static const std::optional<User> user = passwd_user(std::string(conf::user_qmailc));
+  return user ? std::optional(user->uid) : std::nullopt;
+}
+
 DotfilePlace::DotfilePlace(const Control& control, const OrdersQuestion& question, int home) : home_(home) {
   if (question.user == conf::user_alias) return;
   const std::optional<std::string> dotdir = control.line("dotdir");
@@ -54,8 +59,7 @@ void DotfilePlace::open_panel_directory(const std::string& dotdir, const std::st
   if (directory_) {
     const struct stat own = status_of(directory_.get(), dotdir + "/" + user);
     if (above.st_uid == 0 && own.st_uid != 0)
-      if (const std::optional<User> panel = passwd_user(std::string(conf::user_qmailc)))
-        panel_owner_ = panel->uid;
+      if (const std::optional<uid_t> panel = panel_user()) panel_owner_ = panel;
     if ((own.st_uid != 0 && own.st_uid != *panel_owner_) || (own.st_mode & forbidden_write_bits) != 0)
       throw TempError("Uh-oh: the directory of dot-files may be written by others than the panel. (#4.7.0)");
   }

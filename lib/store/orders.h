@@ -39,6 +39,10 @@ struct Orders {
   Dotfile parse() const { return parse_dotfile(text, forward_only, confinement ? &*confinement : nullptr); }
 };
 
+// The control panel's user, qmailc; looked up at the first call, which a process that seals itself makes
+// before. Throws SystemError.
+std::optional<uid_t> panel_user();
+
 // Whose dot-files, and what qmail-local was told besides.
 struct OrdersQuestion {
   std::string user;  // qmail-local's first argument: the account's login

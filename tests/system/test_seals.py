@@ -143,6 +143,26 @@ def test_cleaner():
         all_denied(verdicts, "cleaner")
 
 
+def test_rcptd():
+    """And that it opens nothing for writing, and nothing outside of where homes are."""
+    with Suite(start=False, smtp=False, pop=False, control={"homes": str(ROOM / "homes"), "systemusers": "0"}) as suite:
+        read, write = high_pipe()
+        with open(suite.log_file, "ab") as log:
+            process = suite.launch(PROBE / "qmail-rcptd", pass_fds=[write], env={"HATO_SEAL_PROBE_FD": str(write)},
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        os.close(write)
+        with open(read, "rb") as report:
+            said = b""
+            while said.count(b"reader ") < len(CALLS):
+                piece = os.read(report.fileno(), 65536)
+                expect(piece, f"the probe said only {said!r}")
+                said += piece
+        verdicts = {tuple(line.split()[:2]): line.split()[2] for line in said.decode().splitlines()}
+        all_denied(verdicts, "reader")
+        process.terminate()
+        equal(process.wait(10), 0, "its exit code")
+
+
 def test_mtastsd():
     """The keeper and the starter, as the user they become (without a chroot, so that a file could be found)."""
     import pwd

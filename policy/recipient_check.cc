@@ -1,0 +1,164 @@
+#include "policy/recipient_check.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "lib/base/clock.h"
+#include "lib/base/conf.h"
+#include "lib/base/error.h"
+#include "lib/base/fd.h"
+#include "lib/mail/domain.h"
+#include "lib/store/dotfile.h"
+#include "lib/store/mailbox_quota.h"
+#include "lib/store/orders.h"
+#include "lib/store/quota_settings.h"
+#include "lib/store/routing.h"
+
+namespace hato {
+
+namespace {
+
+// The account's own, and where there is none whatever qmail-start was told: it is asked for nothing here but
+// that it is not empty.
+constexpr const char* usual_delivery = "./Maildir/";
+
+std::uint64_t number_of(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc::result_out_of_range) return UINT64_MAX;
+  return error == std::errc() && end == text.data() + text.size() ? value : 0;
+}
+
+// As qmail-local's chdir, which has no capability: who may not search his home finds no dot-file, and no
+// certainty.
+bool may_search(const struct stat& directory, uid_t uid, gid_t gid) {
+  const mode_t bit = directory.st_uid == uid ? S_IXUSR : directory.st_gid == gid ? S_IXGRP : S_IXOTH;
+  return (directory.st_mode & bit) != 0;
+}
+
+Fd open_home(const Assignment& to) {
+  Fd home = open_file(to.home, O_PATH | O_DIRECTORY);
+  struct stat status;
+  if (fstat(home.get(), &status) != 0) throw_errno("stat " + to.home);
+  if (!may_search(status, to.uid, to.gid)) throw TempError(to.home + ": its user may not search it");
+  switch (home_state(status.st_mode)) {
+    case HomeState::fine:
+      return home;
+    case HomeState::writable:
+      throw TempError(to.home + " is writable by others");
+    case HomeState::sticky:
+      throw TempError(to.home + " is sticky");
+  }
+  return home;
+}
+
+bool is_maildir(std::string_view delivery) {
+  return (delivery.starts_with('.') || delivery.starts_with('/')) && delivery.ends_with('/');
+}
+
+// Does any of it go into the account's own Maildir, or a folder of it? What goes elsewhere has no quota.
+bool goes_into(const Dotfile& dotfile, std::string_view mailbox) {
+  if (!is_maildir(mailbox)) return false;
+  return std::any_of(dotfile.instructions.begin(), dotfile.instructions.end(),
+                     [&](const DotfileInstruction& one) {
+                       return one.kind == DotfileInstruction::Kind::maildir && one.text.starts_with(mailbox);
+                     });
+}
+
+}  // namespace
+
+RecipientCheck::RecipientCheck(const std::string& home)
+    : control_(home),
+      watch_(control_),
+      recipients_(home),
+      accounts_(home + accounts_file),
+      may_know_all_{0, geteuid()} {
+  if (const std::optional<uid_t> panel = panel_user()) may_know_all_.push_back(*panel);
+}
+
+const Router& RecipientCheck::router() {
+  const std::uint64_t now = watch_.generation(now_seconds());
+  if (!router_ || now == 0 || now != seen_) router_.emplace(read_router(control_));
+  seen_ = now;
+  return *router_;
+}
+
+RecipientCheck::Finding RecipientCheck::check(const PolicyRequest& request, uid_t asker) {
+  const bool about_use = request.value("request") == "mailbox_use";
+  try {
+    if (about_use) return {use_answer(std::string(request.value("account")), asker), ""};
+    return {encode_policy_answer(recipient(request)), ""};
+  } catch (const Error& e) {
+    return {about_use ? "error=not known just now\n\n" : encode_policy_answer(rcptd_go_on), e.text()};
+  }
+}
+
+std::string_view RecipientCheck::recipient(const PolicyRequest& request) {
+  const std::string_view address = request.value("recipient");
+  if (request.value("protocol_state") != policy_state_name(PolicyState::rcpt) || address.empty())
+    return rcptd_go_on;
+  const Route route = router().route(address);
+  if (route.channel != Channel::local) return rcptd_go_on;
+  const std::size_t at = route.recipient.rfind('@');
+  const Resolution who = recipients_.find(std::string_view(route.recipient).substr(0, at),
+                                          std::string_view(route.recipient).substr(at + 1));
+  if (std::holds_alternative<NoMailbox>(who)) return rcptd_no_mailbox;
+  const LocalUser* user = std::get_if<LocalUser>(&who);
+  if (user == nullptr) throw TempError("only the system's users can tell");
+  if (user->to.uid == 0) throw TempError("deliveries as root are not made");
+  const Fd home = open_home(user->to);
+  const OrdersQuestion question{user->to.user,
+                                user->to.home,
+                                user->to.dash,
+                                user->to.ext,
+                                default_delivery_of(*user, usual_delivery),
+                                user->any,
+                                user->account && user->account->programs};
+  const DotfilePlace place(control_, question, home.get());
+  const std::optional<Orders> orders = place.orders(question, conf::break_chars);
+  if (!orders) return rcptd_no_mailbox;
+  if (!user->account) return rcptd_go_on;
+  const Quota quota = Quota::of(user->account->quota_bytes, user->account->quota_messages);
+  if (!quota.limited() || !goes_into(orders->parse(), user->account->mailbox)) return rcptd_go_on;
+  // A message has a byte at least; SIZE tells of more.
+  const QuotaUse coming{std::max<std::uint64_t>(1, least_stored_size(number_of(request.value("size")))), 1};
+  if (quota.allows(use_of(*user->account, home.get(), coming) + coming)) return rcptd_go_on;
+  return from_postmaster(request.value("sender")) ? rcptd_go_on : rcptd_mailbox_full;
+}
+
+QuotaUse RecipientCheck::use_of(const Account& account, int home, const QuotaUse& coming) {
+  const Fd maildir = open_file_at(home, account.mailbox, O_RDONLY | O_DIRECTORY);
+  const Quota quota = Quota::of(account.quota_bytes, account.quota_messages);
+  const std::optional<QuotaUse> use = mailbox_use(maildir.get(), quota, coming, quota_trash(control_));
+  if (!use) throw TempError(account.login + ": more files in the mailbox than are counted here");
+  return *use;
+}
+
+bool RecipientCheck::from_postmaster(std::string_view sender) {
+  const std::size_t at = sender.rfind('@');
+  return at != std::string_view::npos && equal_ignoring_case(sender.substr(0, at), "postmaster") &&
+         router().route(sender).channel == Channel::local;
+}
+
+std::string RecipientCheck::use_answer(const std::string& login, uid_t asker) {
+  const std::optional<Account> account = accounts_.find(login);
+  const bool may_know_all =
+      std::find(may_know_all_.begin(), may_know_all_.end(), asker) != may_know_all_.end();
+  if (!may_know_all && (!account || account->uid != asker)) return "error=not yours to ask for\n\n";
+  if (!account) return "error=no such account\n\n";
+  if (!is_maildir(account->mailbox)) return "error=the mailbox is no Maildir\n\n";
+  const Fd home = open_file(account->home, O_PATH | O_DIRECTORY);
+  const QuotaUse use = use_of(*account, home.get(), {});
+  std::string answer;
+  append_policy_attribute(answer, "bytes", std::to_string(use.bytes));
+  append_policy_attribute(answer, "messages", std::to_string(use.messages));
+  append_policy_attribute(answer, "quota_bytes", std::to_string(account->quota_bytes));
+  append_policy_attribute(answer, "quota_messages", std::to_string(account->quota_messages));
+  return answer + "\n";
+}
+
+}  // namespace hato
