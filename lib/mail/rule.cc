@@ -29,6 +29,7 @@ struct Line {
   std::optional<Vacation> vacation{};
   bool vacation_on = true;
   Kind kind = Kind::comment;
+  bool again = false;  // there can be one of its kind, and this is not the first
 };
 
 bool is_instruction(Kind kind) {
@@ -121,8 +122,8 @@ std::vector<Line> lines_of(std::string_view dotfile, std::string_view mailbox) {
     const std::size_t end = dotfile.find('\n');
     Line line = understood(dotfile.substr(0, end), mailbox);
     dotfile.remove_prefix(end == std::string_view::npos ? dotfile.size() : end + 1);
-    if (line.is != Line::Is::forward && std::exchange(seen[static_cast<int>(line.is)], true))
-      line.is = Line::Is::other;  // the first of its kind counts
+    const bool many = line.is == Line::Is::forward || line.is == Line::Is::other;
+    line.again = !many && std::exchange(seen[static_cast<int>(line.is)], true);
     lines.push_back(std::move(line));
   }
   return lines;
@@ -187,17 +188,20 @@ class Edit {
         break;
       case Line::Is::copy:
         if (!rule_.keep) return;
+        if (line.again) break;
         copied_ = true;
         if (line.value != rule_.folder) return put(copy_line(rule_, mailbox_), Kind::maildir);
         break;
       case Line::Is::vacation:
         if (!rule_.vacation) return;
+        if (line.again) break;
         replies_ = true;
         if (line.vacation != rule_.vacation || line.vacation_on != rule_.vacation_on)
           return put(vacation_line(rule_), reply_kind());
         break;
       case Line::Is::refusal:
         if (!rule_.refusal) return;
+        if (line.again) break;
         refuses_ = true;
         if (line.value != *rule_.refusal) return put(refusal_line(rule_), Kind::program);
         break;
@@ -270,7 +274,7 @@ RuleText read_rule(std::string_view dotfile, std::string_view mailbox, bool forw
   text.rule.keep = false;
   text.problem = parse_dotfile(dotfile, forward_only, confinement).problem;
   for (Line& line : lines_of(dotfile, mailbox)) {
-    switch (line.is) {
+    switch (line.again && line.is != Line::Is::nothing ? Line::Is::other : line.is) {
       case Line::Is::forward:
         if (std::find(text.rule.forward.begin(), text.rule.forward.end(), line.value) ==
             text.rule.forward.end())

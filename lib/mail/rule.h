@@ -3,8 +3,8 @@
 //
 // Lines that are understood: &ADDRESS; the account's mailbox and the Maildir++ folders of it;
 // |qmail-vacation WORDS, and the same behind a # for a reply that is switched off; |bouncesaying WORD. All
-// others, and a second line where there can be one only, belong to whoever wrote them, and stay as they are
-// and where they are.
+// others belong to whoever wrote them, and stay as they are and where they are. So does a second copy, reply
+// or refusal, where a rule has one only, for as long as the rule has it.
 #pragma once
 
 #include <cstddef>

@@ -113,6 +113,10 @@ TEST_CASE("rule: an edit leaves alone what it does not understand", "[rule]") {
        "# mine\n|filter\n./Maildir/\n&a@x.example\n"},
       {"# mine\n|filter\n", closed, "# mine\n|bouncesaying closed\n|filter\n"},
       {"+list\n&a@x.example\n", forwarding({"b@x.example"}, true), "./Maildir/\n+list\n&b@x.example\n"},
+      // a second copy stays as long as there is a first
+      {"./Maildir/\n./Maildir/.B/\n", forwarding({"a@x.example"}, true),
+       "./Maildir/\n./Maildir/.B/\n&a@x.example\n"},
+      {"./Maildir/\n./Maildir/.B/\n|filter\n", forwarding({"a@x.example"}), "|filter\n&a@x.example\n"},
       {"&a@x.example\n&b@x.example\n&a@x.example\n", forwarding({"b@x.example"}), "&b@x.example\n"},
   };
   for (const Row& row : rows) {
@@ -206,7 +210,7 @@ TEST_CASE("mailbox names: folders and their directories", "[rule]") {
     CHECK(folder_name(row.directory) == row.folder);
   }
   for (const std::string& folder : {""s, "."s, ".."s, "a.b"s, "/a"s, "a/"s, "a//b"s, " a"s, "a "s, "inbox"s,
-                                   "INBOX/x"s, "a\nb"s, "\xff"s, std::string(300, 'x')})
+                                    "INBOX/x"s, "a\nb"s, "\xff"s, std::string(300, 'x')})
     CHECK_FALSE(folder_directory(folder));
   for (const char* directory :
        {"Shop", ".", "..", ".a..b", ".&", ".&AGE-", ".&U,BTFw", ".&2D0-", ".&-&-\n", ".a/b"}) {
