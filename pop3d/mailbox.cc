@@ -13,6 +13,7 @@
 
 #include "lib/base/directory.h"
 #include "lib/base/error.h"
+#include "lib/store/mailbox_quota.h"
 #include "lib/store/maildir.h"
 
 namespace hato {
@@ -166,12 +167,13 @@ void Mailbox::unmark_deleted() {
   for (Message& message : messages_) message.deleted = false;
 }
 
-// True when the message is not there any more.
-bool Mailbox::remove(Message& message) {
-  if (message.gone) return true;
-  if (unlinkat(directory(message), name(message), 0) == 0) return true;
-  if (errno != ENOENT) return false;
-  return !find_again(message) || unlinkat(directory(message), name(message), 0) == 0;
+Mailbox::Removal Mailbox::remove(Message& message) {
+  for (;;) {
+    if (message.gone) return Removal::was_gone;
+    if (unlinkat(directory(message), name(message), 0) == 0) return Removal::done;
+    if (errno != ENOENT) return Removal::failed;
+    if (!find_again(message)) return Removal::was_gone;
+  }
 }
 
 // A failure leaves the message in new/, as good as before.
@@ -183,14 +185,36 @@ void Mailbox::move_to_cur(Message& message) {
     renameat(new_.get(), name(message), cur_.get(), target.c_str());  // a file system without that flag
 }
 
-bool Mailbox::commit() {
-  bool all_removed = true;
-  for (Message& message : messages_) {
-    if (message.deleted)
-      all_removed = remove(message) && all_removed;
-    else if (message.in_new && !message.gone)
-      move_to_cur(message);
+bool Mailbox::remove_deleted() {
+  MaildirsizeEnd quota(AT_FDCWD);
+  bool all_removed = true, all_counted = true;
+  std::int64_t bytes = 0, messages = 0;
+  for (std::size_t i = 0; i < messages_.size(); ++i) {
+    Message& message = messages_[i];
+    if (!message.deleted) continue;
+    const std::int64_t bytes_of_it = static_cast<std::int64_t>(size(i));
+    const Removal removal = remove(message);
+    all_removed = all_removed && removal != Removal::failed;
+    if (removal != Removal::done) continue;
+    // One that another program marked as trash, or one whose size was perhaps never known: who counts will
+    // tell.
+    all_counted = all_counted && bytes_of_it > 0 && counts_as_message(name(message), Trash::excluded);
+    bytes += bytes_of_it;
+    ++messages;
   }
+  if (all_counted)
+    quota.changed(-bytes, -messages);
+  else
+    quota.changed_somehow();
+  return all_removed;
+}
+
+bool Mailbox::commit() {
+  const bool any_deleted =
+      std::any_of(messages_.begin(), messages_.end(), [](const Message& message) { return message.deleted; });
+  const bool all_removed = !any_deleted || remove_deleted();
+  for (Message& message : messages_)
+    if (!message.deleted && message.in_new && !message.gone) move_to_cur(message);
   return all_removed;
 }
 

@@ -39,7 +39,8 @@ class Mailbox {
   void unmark_deleted();  // all of them
 
   // The session's end: removes what is marked deleted, moves the rest of new/ into cur/ with the flags ":2,",
-  // or ":2,S" for what was seen. False: something marked is still there.
+  // or ":2,S" for what was seen. False: something marked is still there. A maildirsize (Maildir++) is told
+  // what was removed.
   bool commit();
 
  private:
@@ -58,7 +59,9 @@ class Mailbox {
   int directory(const Message& message) const { return message.in_new ? new_.get() : cur_.get(); }
   bool same_message(const Message& a, const Message& b) const;
   bool find_again(Message& message);
-  bool remove(Message& message);
+  enum class Removal { done, was_gone, failed };
+  Removal remove(Message& message);
+  bool remove_deleted();
   void move_to_cur(Message& message);
 
   Fd new_, cur_;

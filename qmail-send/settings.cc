@@ -18,17 +18,6 @@ std::size_t read_concurrency(const Control& control, const char* name, std::int6
       std::clamp<std::int64_t>(control.number(name, fallback), 0, concurrency_ceiling));
 }
 
-std::vector<std::string> words_of(const std::string& line) {
-  constexpr std::string_view blanks = " \t";
-  std::vector<std::string> words;
-  for (std::size_t at = line.find_first_not_of(blanks); at != std::string::npos;) {
-    const std::size_t end = std::min(line.find_first_of(blanks, at), line.size());
-    words.push_back(line.substr(at, end - at));
-    at = line.find_first_not_of(blanks, end);
-  }
-  return words;
-}
-
 void read_notice_form(const Control& control, SendSettings& settings) {
   const std::string form = control.line_or("bounceformat", "dsn");
   settings.qsbmf = form == "qsbmf";
@@ -37,7 +26,7 @@ void read_notice_form(const Control& control, SendSettings& settings) {
   const std::int64_t bytes =
       control.number("bouncemaxbytes", static_cast<std::int64_t>(settings.bounce_bytes));
   settings.bounce_bytes = static_cast<std::uint64_t>(bytes);
-  settings.notice_texts = NoticeTexts(words_of(control.line_or("bouncelanguage", "ja en")));
+  settings.notice_texts = NoticeTexts(control.words("bouncelanguage", "ja en"));
   const std::optional<std::string> own = control.text("bouncetext");
   if (!own) return;
   for (const std::string& complaint : settings.notice_texts.take_own(*own))

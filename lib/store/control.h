@@ -26,6 +26,8 @@ class Control {
   std::optional<std::string> line(const std::string& name) const;
   // qmail's three fallbacks: the file, else control/me when use_me, else `fallback`.
   std::string line_or(const std::string& name, const std::string& fallback) const;
+  // Its words between blanks and tabs.
+  std::vector<std::string> words(const std::string& name, const std::string& fallback) const;
   std::string line_or_me(const std::string& name, const std::string& fallback) const;
   // First line as a decimal number; a file that is missing or has no digits at its start gives fallback (as
   // qmail's control_readint). Values over 2^63-1 are cut to it.

@@ -88,7 +88,11 @@ void MaildirsizeEnd::changed(std::int64_t bytes, std::int64_t messages) noexcept
       there && file_ && fstat(file_.get(), &ours) == 0 && S_ISREG(ours.st_mode) && same_file(ours, now) &&
       write(file_.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
       fstatat(maildir_, maildirsize_name, &now, AT_SYMLINK_NOFOLLOW) == 0 && same_file(ours, now);
-  if (!certain) unlinkat(maildir_, maildirsize_name, 0);
+  if (!certain) changed_somehow();
+}
+
+void MaildirsizeEnd::changed_somehow() noexcept {
+  unlinkat(maildir_, maildirsize_name, 0);
 }
 
 }  // namespace hato

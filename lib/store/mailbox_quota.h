@@ -34,11 +34,13 @@ std::optional<QuotaUse> mailbox_use(int maildir, const Quota& quota, const Quota
 // afterwards is known to count.
 class MaildirsizeEnd {
  public:
-  // maildir: as above; must stay open. No file: nothing to append to, and nothing said. Never throws: the
-  // mail is worth more.
+  // maildir: as above, or AT_FDCWD; must stay open. No file: nothing to append to, and nothing said. Never
+  // throws: the mail is worth more.
   explicit MaildirsizeEnd(int maildir);
   // The Maildir has changed by so much. When that cannot be written down for certain the file is removed.
   void changed(std::int64_t bytes, std::int64_t messages) noexcept;
+  // It has changed, and the caller cannot say by how much: the file is removed.
+  void changed_somehow() noexcept;
 
  private:
   int maildir_;

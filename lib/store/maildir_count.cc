@@ -23,7 +23,6 @@ namespace {
 constexpr int tries = 3;
 // Longer than any kernel's tick: a change within the tick of the last one leaves no mark.
 constexpr std::int64_t tick_ns = 20'000'000;
-constexpr std::string_view trash_folder = ".Trash";
 
 struct TooMany {};
 

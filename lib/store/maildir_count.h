@@ -19,6 +19,7 @@ namespace hato {
 
 // control/quotatrash. excluded: the folder .Trash, and messages with the flag T, are not part of the use.
 enum class Trash : bool { excluded, counted };
+inline constexpr std::string_view trash_folder = ".Trash";
 
 // Does a message of this name count?
 bool counts_as_message(std::string_view name, Trash trash);

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -25,6 +26,8 @@ class MessageFile {
   explicit MessageFile(int fd);
 
   off_t size() const { return size_; }
+  int descriptor() const { return fd_; }
+  std::uint64_t start() const { return static_cast<std::uint64_t>(start_); }  // where in the file it begins
   // Some bytes from offset `at` on (the first byte is 0): all that fit into one piece, empty at the end. A
   // short message is one piece, read once. Valid until the next call. Throws MessageReadError;
   // errno is EIO when the file has become shorter than it was.

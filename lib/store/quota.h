@@ -39,9 +39,10 @@ std::optional<Quota> parse_quota(std::string_view text);
 std::string quota_text(const Quota& quota);
 
 // Octets that a message which SIZE= (RFC 1870) says has `size` octets takes at least when it is stored: every
-// line end is two octets there, and one here.
+// line end is two octets there, and one here. 0, that nothing is known: one, so that a mailbox that is full to
+// the last byte has no room.
 constexpr std::uint64_t least_stored_size(std::uint64_t size) {
-  return size - size / 2;
+  return size == 0 ? 1 : size - size / 2;
 }
 
 }  // namespace hato

@@ -162,6 +162,52 @@ TEST_CASE("the end of a session removes and moves") {
   CHECK(maildir.list("cur") == Names{"2.1.h:2,S", "3.1.h:2,", "4.1.h:2,F"});
 }
 
+TEST_CASE("maildirsize is told of what was removed") {
+  Maildir maildir;
+  const auto size_file = [] { return read_file("maildirsize", 1000); };
+  maildir.put("maildirsize", "1000S\n500 5\n");
+  maildir.put("new/1.1.h,S=100", "a");
+  maildir.put("cur/2.1.h:2,S", "four");
+  maildir.put("cur/3.1.h,S=30:2,", "c");
+  maildir.put("cur/4.1.h,S=7:2,T", "d");
+  Mailbox mailbox;
+  SECTION("in one line") {
+    mailbox.mark_deleted(0);
+    mailbox.mark_deleted(1);
+    CHECK(mailbox.commit());
+    CHECK(size_file() == "1000S\n500 5\n-104 -2\n");
+  }
+  SECTION("nothing") {
+    CHECK(mailbox.commit());
+    CHECK(size_file() == "1000S\n500 5\n");
+  }
+  SECTION("not what another program removed") {
+    mailbox.mark_deleted(0);
+    mailbox.mark_deleted(2);
+    REQUIRE(unlink("cur/3.1.h,S=30:2,") == 0);
+    CHECK(mailbox.commit());
+    CHECK(size_file() == "1000S\n500 5\n-100 -1\n");
+  }
+  SECTION("what another program has marked as trash may not have been counted") {
+    mailbox.mark_deleted(3);
+    CHECK(mailbox.commit());
+    CHECK_FALSE(size_file());
+  }
+  SECTION("nor is the size known of what moved and does not tell it") {
+    mailbox.mark_deleted(1);
+    REQUIRE(rename("cur/2.1.h:2,S", "cur/2.1.h:2,RS") == 0);
+    CHECK(mailbox.commit());
+    CHECK_FALSE(size_file());
+  }
+  SECTION("no file, no file") {
+    REQUIRE(unlink("maildirsize") == 0);
+    mailbox.mark_deleted(0);
+    CHECK(mailbox.commit());
+    CHECK_FALSE(size_file());
+  }
+  unlink("maildirsize");
+}
+
 TEST_CASE("a file in cur is never overwritten") {
   Maildir maildir;
   maildir.put("new/1.1.h", "new");

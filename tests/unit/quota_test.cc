@@ -9,6 +9,9 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
+#include "lib/mail/quota_warning.h"
+#include "lib/mail/utf8.h"
+#include "lib/store/contract_use.h"
 #include "lib/store/mailbox_quota.h"
 #include "lib/store/maildir.h"
 #include "lib/store/maildirsize.h"
@@ -113,7 +116,7 @@ TEST_CASE("Quotas: what fits") {
   CHECK_FALSE(Quota{}.reached({quota_most, 1}, 90));
   CHECK(QuotaUse{quota_most, 1} + QuotaUse{quota_most, 1} == QuotaUse{quota_most, 2});
   CHECK(QuotaUse{ULLONG_MAX, 1} + QuotaUse{1, 1} == QuotaUse{quota_most, 2});
-  CHECK(least_stored_size(0) == 0);
+  CHECK(least_stored_size(0) == 1);  // nothing is known
   CHECK(least_stored_size(2) == 1);  // an empty line
   CHECK(least_stored_size(5) == 3);
 }
@@ -348,4 +351,65 @@ TEST_CASE("maildirsize: what was changed is appended, or the file goes") {
     CHECK(read_file(maildir.at("other"), 100) == "mine");
     CHECK(access(path.c_str(), F_OK) != 0);
   }
+}
+
+TEST_CASE("A contract's use") {
+  const ContractUse use{.bytes = 900, .limit = 2000, .measured = 1'700'000'000, .uncountable = true};
+  CHECK(parse_contract_use(encode_contract_use(use)) == use);
+  CHECK(parse_contract_use("bytes=5\nmeasured=7\n") == ContractUse{.bytes = 5, .measured = 7});
+  for (const char* wrong : {"", "bytes=5\n", "measured=7\n", "bytes=-5\nmeasured=7\n", "bytes=5\nmeasured=7",
+                            "bytes=5\nmeasured=9223372036854775808\n"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(parse_contract_use(wrong));
+  }
+  Contract contract;
+  contract.quota_bytes = 1000;
+  const auto fits = [&](ContractUse is, std::uint64_t coming, std::int64_t age = 0) {
+    is.measured = 1'700'000'000;
+    return contract_allows(contract, is, coming, is.measured + age);
+  };
+  CHECK(fits({.bytes = 900}, 100));
+  CHECK_FALSE(fits({.bytes = 900}, 101));
+  CHECK_FALSE(fits({.bytes = 1001}, 0));
+  CHECK_FALSE(fits({.bytes = 900}, UINT64_MAX));
+  CHECK_FALSE(fits({.bytes = 900, .limit = 5000}, 101));  // the contract's own counts
+  CHECK_FALSE(fits({.bytes = 0, .uncountable = true}, 1));
+  CHECK_FALSE(fits({.bytes = 900}, 101, contract_use_seconds));
+  CHECK(fits({.bytes = 900}, 101, contract_use_seconds + 1));
+  contract.quota_bytes = 0;
+  CHECK(fits({.bytes = 900}, 101));  // no limit at all
+  CHECK_FALSE(fits({.bytes = 900, .limit = 1000}, 101));
+}
+
+TEST_CASE("The warning of a nearly full mailbox") {
+  const QuotaWarning warning{.host = "mail.example",
+                             .to = "abc@mail.example",
+                             .date = 1'700'000'000,
+                             .id = "17",
+                             .bytes_used = 9'450'000,
+                             .bytes_limit = 10'000'000,
+                             .messages_used = 5};
+  const std::string both = quota_warning_message(warning, {}, "");
+  CHECK(both.starts_with(
+      "Date: 14 Nov 2023 22:13:20 -0000\nFrom: postmaster@mail.example\nTo: abc@mail.example\n"
+      "Subject: =?"));
+  CHECK(both.find(
+            "\nMessage-ID: <17.quota@mail.example>\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n") !=
+        std::string::npos);
+  CHECK(both.find("Content-Transfer-Encoding: quoted-printable\n\n") != std::string::npos);
+  CHECK(is_ascii(both));
+  const std::string english = quota_warning_message(warning, {"xx", "en"}, "");
+  CHECK(english.find("\nSubject: your mailbox is nearly full\n") != std::string::npos);
+  CHECK(english.find("has reached 94% of what") != std::string::npos);
+  CHECK(english.find("    Used: 9.4 MB of 10.0 MB\n    Messages: 5 of -\n") != std::string::npos);
+  const std::string own =
+      quota_warning_message(warning, {"en"}, "Subject: {used}\n\n{nothing} {address} {percent}\n");
+  CHECK(own.find("\nSubject: 9.4 MB\n") != std::string::npos);
+  CHECK(own.ends_with("\n\n{nothing} abc@mail.example 94\n"));
+  CHECK(quota_warning_message(warning, {"en"}, "\xff") == english);  // not UTF-8
+  CHECK(quota_warning_message(warning, {"en"}, "Only text\n").find("\nSubject: your mailbox") !=
+        std::string::npos);
+  QuotaWarning hostile = warning;
+  hostile.to = "a\nBcc: x@y@z";
+  CHECK(quota_warning_message(hostile, {"en"}, "").find("\nBcc:") == std::string::npos);
 }
