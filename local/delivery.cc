@@ -53,11 +53,12 @@ std::optional<Delivery> parse_delivery(int argc, char** argv) {
   for (std::string* word : words) *word = argv[optind++];
   if (!delivery.home.starts_with('/')) return std::nullopt;
   delivery.started = now_seconds();
-  if (const std::optional<AccountInEnvironment> account =
-          parse_account_variable(env_or(account_variable, ""))) {
+  if (std::optional<AccountInEnvironment> account = parse_account_variable(env_or(account_variable, ""))) {
     delivery.any = account->any;
     delivery.programs = account->account.programs;
+    delivery.account = std::move(account->account);
   }
+  unset_env(account_variable);  // not for programs, nor for an agent's next delivery
   return delivery;
 }
 
@@ -77,7 +78,6 @@ std::string_view before_dot(std::string_view host, int n) {
 
 void set_delivery_environment(const Delivery& delivery, const std::string& new_sender,
                               const std::optional<std::string>& default_part) {
-  unset_env(account_variable);
   set_env("USER", delivery.user);
   set_env("HOME", delivery.home);
   set_env("SENDER", delivery.sender);

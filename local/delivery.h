@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "lib/store/accounts.h"
 #include "lib/store/dotfile.h"
 
 namespace hato {
@@ -16,6 +17,7 @@ struct Delivery {
   std::string user, home, local, dash, ext, host, sender, default_delivery;
   std::int64_t started = 0;            // seconds since 1970: the From_ line's date
   bool any = false, programs = false;  // $QMAILACCOUNT (lib/store/accounts.h)
+  std::optional<Account> account{};    // likewise; none: no quota
 
   std::string recipient() const { return local + "@" + host; }
   // "Delivered-To: LOCAL@HOST\n" and "Return-Path: <SENDER>\n"; a line feed in an address becomes "_".
@@ -27,7 +29,7 @@ struct Delivery {
   std::string new_sender(ListOwner owner) const;
 };
 
-// argv[0] is skipped; $QMAILACCOUNT is read, too. nullopt: the usage is wrong.
+// argv[0] is skipped; $QMAILACCOUNT is read, and taken out of the environment. nullopt: the usage is wrong.
 std::optional<Delivery> parse_delivery(int argc, char** argv);
 
 // The part of `text` behind its nth separator, empty when it has fewer: EXT2 is after_break(ext, 1).
@@ -36,7 +38,7 @@ std::string_view after_break(std::string_view text, int n, std::string_view brea
 std::string_view before_dot(std::string_view host, int n);
 
 // Puts the variables of qmail-command(8) into this process' environment, for program lines and $QMAILQUEUE.
-// default_part: $DEFAULT, unset when there is none. $QMAILACCOUNT is taken away: it is not theirs.
+// default_part: $DEFAULT, unset when there is none.
 void set_delivery_environment(const Delivery& delivery, const std::string& new_sender,
                               const std::optional<std::string>& default_part);
 

@@ -3,6 +3,7 @@
 //
 // Started by qmail-lspawn it may be an agent (lib/base/agent.h): it stays and delivers further messages,
 // still to the same user and as the same user.
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 #include "lib/store/orders.h"
 #include "local/delivery.h"
 #include "local/forward.h"
+#include "local/mailbox_room.h"
 #include "local/output.h"
 #include "local/program.h"
 
@@ -164,6 +166,11 @@ void Deliverer::require_allowed(const std::string& name, bool maildir) const {
 void Deliverer::maildir(const std::string& name) {
   require_allowed(name, true);
   if (orders_.confinement) make_missing_folder(name);  // a panel can name one, but not make it
+  std::optional<MailboxRoom> room;
+  if (delivery_.account) {
+    require_room_in_contract(*delivery_.account, delivery_, message_);
+    room.emplace(*delivery_.account, delivery_, message_, name);
+  }
   try {
     deliver_to_maildir(name, head_, message_);
   } catch (const MaildirMissing& e) {
@@ -172,13 +179,18 @@ void Deliverer::maildir(const std::string& name) {
     throw TempError("Timeout on maildir delivery. (#4.3.0)");
   } catch (const MessageReadError& e) {
     throw TempError("Unable to read message. (#4.3.0)\n" + e.text());
+  } catch (const SystemError& e) {
+    if (e.error() == EDQUOT) refuse_full_mailbox(message_);  // the file system's own quota
+    throw TempError("Temporary error on maildir delivery. (#4.3.0)\n" + e.text());
   } catch (const TempError& e) {
     throw TempError("Temporary error on maildir delivery. (#4.3.0)\n" + e.text());
   }
+  if (room) room->delivered(head_.size() + static_cast<std::uint64_t>(message_.size()));
 }
 
 void Deliverer::mbox(const std::string& name) {
   require_allowed(name, false);
+  if (delivery_.account) require_room_in_contract(*delivery_.account, delivery_, message_);
   try {
     deliver_to_mbox(name, delivery_.from_line() + head_, message_);
   } catch (const MboxMissing& e) {
@@ -188,6 +200,7 @@ void Deliverer::mbox(const std::string& name) {
   } catch (const MessageReadError& e) {
     cannot_read_message(e);
   } catch (const SystemError& e) {
+    if (e.error() == EDQUOT) refuse_full_mailbox(message_);
     throw TempError("Unable to write " + name + ": " + errno_text(e.error()) + ". (#4.3.0)");
   }
 }
