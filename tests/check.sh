@@ -88,7 +88,8 @@ build=build variant=() # below the source; a relative name, so that a compiler c
 address_and_undefined() { # compiler
   variant=("CXX=$1" STRIP= LINK_static=-pie LINK_nss=-pie OPT=-O1 FAST_OPT=-O1 WARN=-w HARDEN=-D_GLIBCXX_ASSERTIONS
     "EXTRA_CXXFLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $2"
-    "EXTRA_LDFLAGS=-fsanitize=address,undefined")
+    # The sanitizer's own crypt_r() satisfies the linker, and calls one that is then not there.
+    "EXTRA_LDFLAGS=-fsanitize=address,undefined -Wl,--no-as-needed -lcrypt -Wl,--as-needed")
   # A sealed program cannot be looked through for leaks at its end.
   export ASAN_OPTIONS=detect_leaks=0:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 }

@@ -404,7 +404,9 @@ TEST_CASE("qmtpd and qmqpd: large messages and envelopes in little memory", "[qm
     for (int i = 0; i < 80; ++i) live.send(megabyte);
     live.send("," + envelope + (is_qmtp ? "" : ","));
     CHECK(responses(live.until(",", 120)).at(0)[0] == 'K');
+#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed
     CHECK(live.peak_kib() < 64 << 10);
+#endif
     if (!is_qmtp) continue;
     live.shut();
     std::size_t more = 0;  // the first one is read already

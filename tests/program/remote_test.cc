@@ -1052,7 +1052,9 @@ TEST_CASE("remote: system calls of one delivery", "[remote][budget]") {
   const int calls = system_calls({remote.program, "a.test", "f@c.test", "t@a.test"}, plain_message);
   CAPTURE(calls);
   CHECK(calls > 30);
+#ifndef __SANITIZE_ADDRESS__  // whose own calls count, too
   CHECK(calls <= 74);
+#endif
   CHECK(server.sessions().at(0).messages.size() == 1);
 }
 
