@@ -1,6 +1,5 @@
 #include "checkpassword/auth_checker.h"
 
-#include <crypt.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "checkpassword/mail_login.h"
 #include "checkpassword/system_account.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
@@ -24,20 +24,6 @@ namespace {
 
 constexpr int credentials_fd = 3;
 constexpr int program_right = 0, program_wrong = 1;
-
-// What an unknown login's password is compared with: the method of new passwords.
-const std::string& decoy() {
-  static const std::string hash = [] {
-    crypt_data data{};
-    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-    if (crypt_gensalt_rn(nullptr, 0, nullptr, 0, setting, sizeof setting) == nullptr)
-      throw_errno("crypt_gensalt");
-    const char* made = crypt_r("nobody's", setting, &data);
-    if (made == nullptr || made[0] == '*') throw TempError("crypt does not know its own method");
-    return std::string(made);
-  }();
-  return hash;
-}
 
 AuthAnswer yes(const Account& account) {
   return {AuthAnswer::Result::yes, encode_account_variable(account, false)};
@@ -106,23 +92,21 @@ void reap() {
 
 AuthAnswer check_login(const AuthQuestion& question, const AuthSources& sources) {
   if (!sources.program.empty()) return ask_program(sources.program, question);
-  if (const std::optional<Account> account = Accounts().find(question.login)) {
-    const std::optional<AccountSecret> secret = AccountSecrets().find(question.login);
-    const bool right =
-        password_matches(question.password.text(), secret ? secret->hash : std::string(), decoy());
-    return right ? yes(*account) : no;
-  }
+  const LoginProof proof{LoginProof::Method::password, Secret(question.password.text()), ""};
+  Accounts accounts;
+  AccountSecrets secrets;
+  if (const std::optional<LoginAnswer> answer = check_mail_login(accounts, secrets, question.login, proof))
+    return answer->yes ? yes(answer->account) : no;
   if (sources.system_users) {
     const std::optional<User> user = check_system_account(question.login, question.password.text());
     return user ? yes(account_of(*user)) : no;
   }
-  password_matches(question.password.text(), "", decoy());
+  waste_a_hashing(proof);
   return no;
 }
 
 void serve_auth_checks(int socket, const AuthSources& sources) {
   ignore_sigpipe();
-  decoy();  // once, for all children
   const pid_t self = getpid();
   for (;;) {
     std::optional<Message> message = receive_message(socket, auth_question_limit);

@@ -1,5 +1,5 @@
-// checkpassword(8): is this the password of that system account? If so become the user and run the rest of
-// the command line.
+// checkpassword(8): is this the password of that account? If so become its user and run the rest of the
+// command line.
 #include <errno.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,11 +11,15 @@
 #include <vector>
 
 #include "checkpassword/credentials.h"
+#include "checkpassword/mail_login.h"
 #include "checkpassword/system_account.h"
 #include "lib/base/env.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/base/process.h"
+#include "lib/store/accounts.h"
+#include "lib/store/control.h"
+#include "lib/store/quota.h"
 
 namespace hato {
 namespace {
@@ -33,19 +37,53 @@ int refuse(Clock::time_point start) {
   return exit_refused;
 }
 
-void become_user(const User& user) {
+constexpr char no_shell[] = "/bin/false";
+
+// Whose password it is, and the account when it is one of users/accounts.cdb.
+struct Found {
+  User user;
+  std::optional<Account> account;
+};
+
+std::optional<Found> check(const Credentials& credentials) {
+  const std::string& login = credentials.login.text();
+  Accounts accounts;
+  AccountSecrets secrets;
+  const LoginProof proof{LoginProof::Method::password_or_apop, Secret(credentials.password.text()),
+                         credentials.timestamp};
+  const std::optional<LoginAnswer> answer = check_mail_login(accounts, secrets, login, proof);
+  if (answer) {
+    if (!answer->yes) return std::nullopt;
+    const Account& account = answer->account;
+    return Found{User{account.login, account.uid, account.gid, account.home, no_shell}, account};
+  }
+  if (Control().number("systemusers", 1) == 0) {
+    waste_a_hashing(proof);
+    return std::nullopt;
+  }
+  const std::optional<User> user = check_system_account(login, credentials.password.text());
+  if (!user) return std::nullopt;
+  return Found{*user, std::nullopt};
+}
+
+void become_user(const Found& found) {
   if (geteuid() != 0) throw TempError("must be started as root to become a user");
+  const User& user = found.user;
   become(user.uid, user.gid);
   if (chdir(user.home.c_str()) != 0) throw_errno("chdir " + user.home);
   set_env("USER", user.name);
   set_env("HOME", user.home);
   set_env("SHELL", user.shell);
+  if (!found.account) return unset_env(account_variable);
+  set_env(account_variable, encode_account_variable(*found.account, false));
+  const Quota quota = Quota::of(found.account->quota_bytes, found.account->quota_messages);
+  quota.limited() ? set_env("MAILQUOTA", quota_text(quota)) : unset_env("MAILQUOTA");
 }
 
 int body(int argc, char** argv) {
   const Clock::time_point start = Clock::now();
   if (argc < 2) return exit_misused;
-  std::optional<User> user;
+  std::optional<Found> found;
   {
     std::optional<std::string> data;
     try {
@@ -59,10 +97,10 @@ int body(int argc, char** argv) {
     const std::optional<Credentials> credentials = parse_credentials(*data);
     wipe(*data);
     if (!credentials) return exit_misused;
-    user = check_system_account(credentials->login.text(), credentials->password.text());
+    found = check(*credentials);
   }
-  if (!user) return refuse(start);
-  become_user(*user);
+  if (!found) return refuse(start);
+  become_user(*found);
   exec_program(std::vector<std::string>(argv + 1, argv + argc));
 }
 

@@ -1,6 +1,5 @@
 #include "checkpassword/system_account.h"
 
-#include <crypt.h>
 #include <errno.h>
 #include <pwd.h>
 #include <shadow.h>
@@ -11,6 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/password_hash.h"
 #include "lib/base/secret.h"
 
 namespace hato {
@@ -19,9 +19,6 @@ namespace {
 
 constexpr std::int64_t day_seconds = 86400;
 constexpr std::size_t entry_bytes = 16384;  // an entry of passwd or shadow
-
-// Debian's default method and cost, for a system in which no account has a password.
-constexpr char default_decoy[] = "$y$j9T$hatohatohatohatohato0.$hatohatohatohatohatohatohatohatohatohatoha1";
 
 struct Entry {
   std::optional<User> user;
@@ -59,8 +56,8 @@ Entry look_up(const std::string& login) {
 }
 
 // A hash of the method that accounts of this system have: the first in /etc/shadow that is one.
-std::string decoy_hash() {
-  std::string decoy = default_decoy;
+std::string system_decoy() {
+  std::string decoy = decoy_hash;
   FILE* file = fopen("/etc/shadow", "re");
   if (file == nullptr) throw_errno("open /etc/shadow");
   const std::unique_ptr<char[]> space(new char[entry_bytes]);
@@ -76,10 +73,6 @@ std::string decoy_hash() {
   return decoy;
 }
 
-bool is_hash(const std::string& hash) {
-  return !hash.empty() && hash[0] != '!' && hash[0] != '*' && hash != "x";
-}
-
 }  // namespace
 
 bool account_expired(const ShadowDates& dates, std::int64_t today) {
@@ -92,21 +85,9 @@ bool account_expired(const ShadowDates& dates, std::int64_t today) {
   return today > last_day;
 }
 
-bool password_matches(std::string_view password, const std::string& hash, const std::string& decoy) {
-  const bool usable = is_hash(hash);
-  const std::string& setting = usable ? hash : decoy;
-  const std::string text(password);
-  const std::unique_ptr<crypt_data> data(new crypt_data());  // 32 kB: not on the stack
-  const char* result = crypt_r(text.c_str(), setting.c_str(), data.get());
-  const bool same = result != nullptr && result[0] != '*' && equal_in_constant_time(result, setting);
-  explicit_bzero(data.get(), sizeof *data);
-  explicit_bzero(const_cast<char*>(text.data()), text.size());
-  return usable && same;
-}
-
 std::optional<User> check_system_account(const std::string& login, std::string_view password) {
   Entry entry = look_up(login);
-  const std::string decoy = decoy_hash();
+  const std::string decoy = system_decoy();
   const bool matches = password_matches(password, entry.hash, decoy);
   wipe(entry.hash);
   const bool usable =

@@ -20,10 +20,6 @@ struct ShadowDates {
 };
 bool account_expired(const ShadowDates& dates, std::int64_t today);
 
-// Does the password belong to the hash (any crypt(5) format)? A hash that locks the account ("", "!…", "*")
-// is nobody's. Takes the time of one hashing in the format of `hash`; in that of `decoy` when `hash` is none.
-bool password_matches(std::string_view password, const std::string& hash, const std::string& decoy);
-
 // The account when login and password belong together and it may be used: not locked, not expired, not uid 0.
 // nullopt: refused, for whatever reason; an unknown login takes as long as a wrong password. Throws TempError
 // when the account files cannot be read.

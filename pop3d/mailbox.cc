@@ -85,7 +85,8 @@ std::string unique_id_of_name(std::string_view name) {
 }
 
 Mailbox::Mailbox()
-    : new_(open_file("new", O_RDONLY | O_DIRECTORY)), cur_(open_file("cur", O_RDONLY | O_DIRECTORY)) {
+    : new_(open_file("new", O_RDONLY | O_DIRECTORY | O_NOFOLLOW)),
+      cur_(open_file("cur", O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) {
   // new before cur: what another program moves meanwhile is seen twice rather than never.
   scan(new_.get(), true);
   scan(cur_.get(), false);
@@ -136,7 +137,7 @@ bool Mailbox::find_again(Message& message) {
   if (message.gone) return false;
   const std::string unique(without_flags(name(message)));
   message.gone = true;
-  const Fd directory = try_open("cur", O_RDONLY | O_DIRECTORY);
+  const Fd directory = try_open("cur", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!directory) return false;
   read_directory(directory.get(), "cur", [&](const DirectoryEntry& entry) {
     if (!message.gone || without_flags(entry.name) != unique) return;
@@ -150,8 +151,9 @@ bool Mailbox::find_again(Message& message) {
 
 Fd Mailbox::open(std::size_t number) {
   Message& message = messages_[number];
-  // O_NONBLOCK: a FIFO among the messages must not hang the session.
-  constexpr int flags = O_RDONLY | O_NONBLOCK;
+  // O_NONBLOCK: a FIFO among the messages must not hang the session. O_NOFOLLOW: accounts may share a user
+  // id, and a link may lead to another's mail.
+  constexpr int flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW;
   if (message.gone) {
     errno = ENOENT;
     return Fd();

@@ -1,18 +1,24 @@
 // qmail-pop3d(8): let a user read and delete his mail over POP3. Started by checkpassword as the user, in his
 // home, with the client on descriptors 0 and 1.
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <string>
 
 #include "lib/base/clock.h"
+#include "lib/base/env.h"
 #include "lib/base/error.h"
+#include "lib/base/fd.h"
 #include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "lib/base/seal.h"
+#include "lib/store/accounts.h"
 #include "lib/store/maildir.h"
 #include "pop3d/command.h"
 #include "pop3d/mailbox.h"
@@ -56,7 +62,34 @@ void serve(Mailbox& mailbox, Reader& in, Writer& out) {
   }
 }
 
-void run_session(const char* maildir) {
+// The account that checkpassword found in users/accounts.cdb; none: a user of the system.
+std::optional<Account> own_account() {
+  const std::optional<std::string> text = env(account_variable);
+  if (!text) return std::nullopt;
+  std::optional<AccountInEnvironment> read = parse_account_variable(*text);
+  if (!read) throw TempError(std::string("$") + account_variable + " is no account");
+  return std::move(read->account);
+}
+
+// Accounts may share a user id: no link in the home leads out of it.
+bool enter_below_home(const std::string& directory) {
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  const Fd fd(static_cast<int>(syscall(SYS_openat2, AT_FDCWD, directory.c_str(), &how, sizeof how)));
+  return fd && fchdir(fd.get()) == 0;
+}
+
+// An account's own mailbox goes before the argument, which is for everybody else.
+bool enter_maildir(const char* argument) {
+  const std::optional<Account> account = own_account();
+  if (!account) return argument != nullptr && chdir(argument) == 0;
+  const std::string& mailbox = account->mailbox;
+  if (!mailbox.ends_with('/')) return false;
+  return mailbox.starts_with('/') ? chdir(mailbox.c_str()) == 0 : enter_below_home(mailbox);
+}
+
+void run_session(const char* argument) {
   Writer out(1, "client", idle_seconds, output_bytes);
   Reader in(0, "client", idle_seconds);
   in.flush_before_reading(&out);
@@ -64,7 +97,7 @@ void run_session(const char* maildir) {
     out.put(reply);
     out.flush();
   };
-  if (maildir == nullptr || chdir(maildir) != 0) return refuse("-ERR this user has no $HOME/Maildir\r\n");
+  if (!enter_maildir(argument)) return refuse("-ERR this user has no $HOME/Maildir\r\n");
   seal(seal_profile::pop3d, {{".", true}});
   send_at_once(1);
   clean_maildir(".", now_seconds());

@@ -1,11 +1,6 @@
 #include "remote/auth_client.h"
 
-#include <bearssl.h>
-
-#include <string.h>
-
-#include <array>
-
+#include "lib/base/md5.h"
 #include "lib/base/secret.h"
 #include "lib/mail/base64.h"
 #include "lib/mail/domain.h"
@@ -90,23 +85,7 @@ std::vector<std::string_view> auth_mechanisms(std::string_view offered, bool ser
 std::optional<std::string> cram_md5_answer(std::string_view challenge, const SmtpLogin& login) {
   const std::optional<std::string> text = from_base64(challenge);
   if (!text) return std::nullopt;
-  const std::string& password = login.password.text();
-  br_hmac_key_context key;
-  br_hmac_context hmac;
-  std::array<unsigned char, br_md5_SIZE> digest;
-  br_hmac_key_init(&key, &br_md5_vtable, password.data(), password.size());
-  br_hmac_init(&hmac, &key, 0);
-  br_hmac_update(&hmac, text->data(), text->size());
-  br_hmac_out(&hmac, digest.data());
-  explicit_bzero(&key, sizeof key);
-  explicit_bzero(&hmac, sizeof hmac);
-  std::string answer = login.user + " ";
-  for (const unsigned char byte : digest) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    answer += digits[byte >> 4];
-    answer += digits[byte & 15];
-  }
-  return to_base64(answer);
+  return to_base64(login.user + " " + hmac_md5_hex(login.password.text(), *text));
 }
 
 SmtpReply authenticate(Connection& connection, std::string_view mechanism, const SmtpLogin& login) {

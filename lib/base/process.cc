@@ -62,17 +62,23 @@ std::optional<unsigned> parse_number(std::string_view text) {
   return value;
 }
 
+std::optional<User> user_of(const std::vector<std::string_view>& fields) {
+  if (fields.size() < 7) return std::nullopt;
+  const std::optional<unsigned> uid = parse_number(fields[2]), gid = parse_number(fields[3]);
+  if (!uid || !gid) return std::nullopt;
+  return User{std::string(fields[0]), *uid, *gid, std::string(fields[5]), std::string(fields[6])};
+}
+
 template <typename Match>
 std::optional<User> find_user(Match match) {
-  std::optional<User> user;
+  std::optional<User> found;
   find_entry("/etc/passwd", [&](const std::vector<std::string_view>& fields) {
-    if (fields.size() < 7) return false;
-    const std::optional<unsigned> uid = parse_number(fields[2]), gid = parse_number(fields[3]);
-    if (!uid || !gid || !match(fields[0], *uid)) return false;
-    user = User{std::string(fields[0]), *uid, *gid, std::string(fields[5]), std::string(fields[6])};
+    const std::optional<User> user = user_of(fields);
+    if (!user || !match(user->name, user->uid)) return false;
+    found = *user;
     return true;
   });
-  return user;
+  return found;
 }
 
 }  // namespace
@@ -83,6 +89,15 @@ std::optional<User> passwd_user(const std::string& name) {
 
 std::optional<User> passwd_user(uid_t uid) {
   return find_user([&](std::string_view, uid_t its_uid) { return uid == its_uid; });
+}
+
+std::vector<User> passwd_users() {
+  std::vector<User> users;
+  find_entry("/etc/passwd", [&](const std::vector<std::string_view>& fields) {
+    if (std::optional<User> user = user_of(fields)) users.push_back(std::move(*user));
+    return false;
+  });
+  return users;
 }
 
 std::optional<gid_t> group_id(const std::string& name) {

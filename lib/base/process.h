@@ -23,6 +23,7 @@ struct User {
 // it (LINK nss).
 std::optional<User> passwd_user(const std::string& name);
 std::optional<User> passwd_user(uid_t uid);
+std::vector<User> passwd_users();  // all of them, in the file's order
 // gid of a group in /etc/group; nullopt when there is none.
 std::optional<gid_t> group_id(const std::string& name);
 

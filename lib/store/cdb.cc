@@ -160,6 +160,10 @@ CdbWriter::~CdbWriter() {
   if (created_) unlink(temporary_.c_str());
 }
 
+void CdbWriter::give_to(uid_t uid, gid_t gid) {
+  if (fchown(fd_.get(), uid, gid) != 0) throw_errno("chown " + temporary_);
+}
+
 void CdbWriter::add(std::string_view key, std::string_view data) {
   output_->check(cdb_make_add(&output_->make, bytes(key), key.size(), bytes(data), data.size()), temporary_);
 }

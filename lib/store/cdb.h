@@ -2,6 +2,8 @@
 // new one. Over libowfat; format: cdb(5), at most 4 GiB, keys may repeat.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -58,6 +60,8 @@ class CdbWriter {
   CdbWriter& operator=(const CdbWriter&) = delete;
   ~CdbWriter();
 
+  // The new file's owner; before the first add.
+  void give_to(uid_t uid, gid_t gid);
   void add(std::string_view key, std::string_view data);
   void commit();  // finish, fsync, rename, fsync of the directory; once
 

@@ -1,9 +1,13 @@
 // Records of users/accounts.cdb and users/secrets.cdb, and the account in the environment. The first byte
-// says which: 'a' an account, 'c' a contract, 's' a secret, 'e' the environment, 'l' a login.
+// says which: 'a' an account, 'c' a contract, 's' a secret, 'e' the environment, 'l' a login, 'j' and 'k'
+// JSON of an account and of a contract.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 
+#include "lib/base/error.h"
+#include "lib/store/account_check.h"
+#include "lib/store/account_json.h"
 #include "lib/store/account_secrets.h"
 #include "lib/store/accounts.h"
 
@@ -42,6 +46,36 @@ void check_login(std::string_view text) {
   if (canonical_login(canonical) != canonical) abort();
 }
 
+// What JSON makes of an account comes back from its JSON.
+void check_json(std::string_view text) {
+  Account account;
+  AccountSecret secret;
+  try {
+    set_from_json(account, secret, JsonValue::parse(text));
+  } catch (const PermError&) {
+    return;
+  }
+  if (refuse_account(account)) return;
+  if (parse_account(account.login, encode_account(account)) != account) abort();
+  Account again;
+  AccountSecret secret_again;
+  set_from_json(again, secret_again, JsonValue::parse(account_json(account, &secret)));
+  if (again != account || secret_again != secret) abort();
+}
+
+void check_contract_json(std::string_view text) {
+  Contract contract, again;
+  try {
+    set_from_json(contract, JsonValue::parse(text));
+  } catch (const PermError&) {
+    return;
+  }
+  if (refuse_contract(contract)) return;
+  if (parse_contract(contract.name, encode_contract(contract)) != contract) abort();
+  set_from_json(again, JsonValue::parse(contract_json(contract)));
+  if (again != contract) abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -52,5 +86,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (data[0] == 's') check_secret(text);
   if (data[0] == 'e') check_environment(text);
   if (data[0] == 'l') check_login(text);
+  if (data[0] == 'j') check_json(text);
+  if (data[0] == 'k') check_contract_json(text);
   return 0;
 }

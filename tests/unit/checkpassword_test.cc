@@ -6,7 +6,10 @@
 #include <string>
 
 #include "checkpassword/credentials.h"
+#include "checkpassword/mail_login.h"
 #include "checkpassword/system_account.h"
+#include "lib/base/md5.h"
+#include "lib/base/password_hash.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else
@@ -95,4 +98,39 @@ TEST_CASE("an unknown login is refused, and root is, whatever the password") {
   CHECK_FALSE(check_system_account("no-such-user-of-hato", "x"));
   CHECK_FALSE(check_system_account("root", "x"));
   CHECK_FALSE(check_system_account("", ""));
+}
+
+TEST_CASE("MD5 of APOP and CRAM-MD5") {
+  // RFC 1939 section 7, RFC 2195 section 2
+  CHECK(md5_hex("<1896.697170952@dbc.mtview.ca.us>", "tanstaaf") == "c4c9334bac560ecc979e58001b3e22fb");
+  CHECK(hmac_md5_hex("tanstaaftanstaaf", "<1896.697170952@postoffice.reston.mci.net>") ==
+        "b913a602c7eda7a495b4e6e7334d3890");
+}
+
+TEST_CASE("what proves a login") {
+  AccountSecret secret;
+  secret.hash = hash("correct horse", "$5$rounds=1000$salt");
+  const std::string challenge = "<1896.697170952@dbc.mtview.ca.us>", digest = md5_hex(challenge, "tanstaaf");
+  const auto proved = [&](LoginProof::Method method, std::string_view response, std::string_view asked) {
+    return proves(LoginProof{method, Secret(response), std::string(asked)}, secret);
+  };
+  using Method = LoginProof::Method;
+  CHECK(proved(Method::password, "correct horse", ""));
+  CHECK_FALSE(proved(Method::password, "correct hors", ""));
+  // no shared secret: nothing is its digest
+  CHECK_FALSE(proved(Method::apop, md5_hex(challenge, ""), challenge));
+  CHECK_FALSE(proved(Method::cram_md5, hmac_md5_hex("", challenge), challenge));
+  secret.shared = "tanstaaf";
+  CHECK(proved(Method::apop, digest, challenge));
+  CHECK(proved(Method::password_or_apop, digest, challenge));
+  CHECK(proved(Method::password_or_apop, "correct horse", challenge));
+  CHECK_FALSE(proved(Method::password, digest, challenge));
+  CHECK_FALSE(proved(Method::apop, digest, "<other@challenge>"));
+  CHECK_FALSE(proved(Method::apop, md5_hex("", "tanstaaf"), ""));  // no challenge was given
+  CHECK(proved(Method::cram_md5, hmac_md5_hex("tanstaaf", challenge), challenge));
+  CHECK_FALSE(proved(Method::cram_md5, digest, challenge));
+  secret.hash.insert(0, "!");  // locked: nothing helps
+  CHECK_FALSE(proved(Method::password_or_apop, "correct horse", challenge));
+  CHECK_FALSE(proved(Method::apop, digest, challenge));
+  CHECK_FALSE(proved(Method::cram_md5, hmac_md5_hex("tanstaaf", challenge), challenge));
 }
