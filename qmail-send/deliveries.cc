@@ -31,10 +31,18 @@ std::string end_of(const std::string& text, std::size_t limit) {
 
 // ------------------------------------------------------------------ destinations
 
-// For remote mail the next hop, for local mail the user's part of the address.
+// For remote mail the next hop. For local mail whose it is, as qmail-lspawn finds out: his uid and his home,
+// since a uid may have many homes; whom only qmail-getpw knows goes by the first part of the address.
 std::string Dispatch::destination_of(Channel channel, const std::string& recipient) {
   if (channel == Channel::local) {
     const std::string_view local = local_part(recipient);
+    try {
+      const Resolution found = local_users_.find(local, domain_part(recipient));
+      if (const LocalUser* user = std::get_if<LocalUser>(&found))
+        return std::to_string(user->to.uid) + ":" + user->to.home;
+    } catch (const Error&) {
+      // qmail-lspawn says what is wrong.
+    }
     return to_lower_ascii(local.substr(0, local.find_first_of(conf::break_chars)));
   }
   try {
@@ -162,7 +170,7 @@ bool Dispatch::start_delivery(QueuedMessage& message, Channel channel, std::size
     request.message_params = envelope.params;
     request.recipient_params = envelope.recipients[recipient].params;
     request.more = !line.empty();
-    request.last_attempt = message.dying;
+    request.try_dead = message.dying || message.pass(channel).asked;
     sent = l.spawner.send(request, fd.get());
   } catch (const Error& e) {
     log_.warning("trouble opening " + name_of(message.id, message.in_new) +

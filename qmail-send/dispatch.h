@@ -22,6 +22,7 @@
 #include "lib/mail/router.h"
 #include "lib/net/next_hop.h"
 #include "lib/store/queuefile.h"
+#include "lib/store/recipients.h"
 #include "qmail-send/activity_log.h"
 #include "qmail-send/cleaner.h"
 #include "qmail-send/flush_scan.h"
@@ -205,6 +206,7 @@ class Dispatch {
   ActivityLog log_;
   Router router_;
   NextHops hops_;
+  Recipients local_users_;
   Trigger trigger_;
   Lane lanes_[channels];
   Cleaner cleaner_;
@@ -227,6 +229,7 @@ class Dispatch {
   FlushScan flushes_;
   std::unordered_set<std::uint64_t> retries_;  // to be brought forward
   std::int64_t brought_forward_ = 0;           // when that was done last
+  std::uint64_t askings_ = 0;                  // how often
   struct Asked {
     Ticket ticket;
     std::size_t going;  // deliveries under way

@@ -248,7 +248,9 @@ void Dispatch::begin_pass(QueuedMessage& message, Channel channel, const Waiting
     if (recipient.route.channel != channel || recipient.fate != Fate::pending) continue;
     ++pending;
     Turns::Line& line = l.turns.line(destination_of(channel, recipient.route.recipient));
-    if (entry.flags & flag_asked) line.destination.forgive();
+    // Once for an asking: of thousands of messages that were asked for the first tells whether it is back.
+    if ((entry.flags & flag_asked) && std::exchange(line.forgiven, askings_) != askings_)
+      line.destination.forgive();
     if (message.dying || !line.destination.backs_off(now)) by_line.push_back({&line, i});
   }
   if (by_line.empty()) {
@@ -262,11 +264,13 @@ void Dispatch::begin_pass(QueuedMessage& message, Channel channel, const Waiting
   Turns::Line& first = *by_line.front().first;
   const bool one_line = &first == by_line.back().first && pending == by_line.size();
   if (one_line && first.full() && !(entry.flags & flag_turn) && !message.unrecorded) {
-    l.turns.add_closed(first, {message.id.value(), entry.due, flag_now | flag_turn | both});
+    l.turns.add_closed(
+        first, {message.id.value(), entry.due, flag_now | flag_turn | both | (entry.flags & flag_asked)});
     return;
   }
   pass.running = true;
   pass.due = entry.due;
+  pass.asked = (entry.flags & flag_asked) != 0;
   pass.order.clear();
   pass.shares.clear();
   for (const auto& [line, recipient] : by_line) {

@@ -60,6 +60,7 @@ struct Share {
 // tried once.
 struct Pass {
   bool running = false;
+  bool asked = false;                // somebody asked for it now: hosts that are out of order are tried, too
   std::vector<std::uint32_t> order;  // recipients, by destination
   std::vector<Share> shares;         // by line
   std::size_t left = 0;              // recipients still to be tried

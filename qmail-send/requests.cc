@@ -151,6 +151,7 @@ void Dispatch::retry_soon(QueueId id) {
 void Dispatch::bring_forward() {
   if (retries_.empty() || now_ == brought_forward_) return;
   brought_forward_ = now_;
+  ++askings_;
   for (Lane& l : lanes_)
     for (const Waiting& entry : l.later.take(retries_))
       l.later.push(QueueId(entry.id), now_, entry.flags | flag_now | flag_asked);

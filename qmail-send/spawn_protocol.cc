@@ -46,7 +46,7 @@ std::string encode_request(const DeliveryRequest& request) {
     packet += *field;
     packet += '\0';
   }
-  for (const bool sign : {request.more, request.last_attempt}) packet += sign ? '+' : '-';
+  for (const bool sign : {request.more, request.try_dead}) packet += sign ? '+' : '-';
   if (packet.size() > delivery_request_limit)
     throw TempError("delivery request: larger than " + std::to_string(delivery_request_limit) + " bytes");
   return packet;
@@ -64,7 +64,7 @@ std::optional<DeliveryRequest> decode_request(std::string_view packet) {
       rest.find_first_not_of("+-") != rest.npos)
     return std::nullopt;
   request.more = rest[0] == '+';
-  request.last_attempt = rest[1] == '+';
+  request.try_dead = rest[1] == '+';
   return request;
 }
 

@@ -3,8 +3,9 @@
 //
 //   request  u32 delivery number, then five NUL-terminated fields: envelope sender, recipient, trace id,
 //            message parameters, recipient parameters; then one byte, + when more mail for the same
-//            destination waits and - when not, and one byte, + when this is the last attempt, else -. One
-//            descriptor rides along: the message, positioned at its first byte, to be read to EOF.
+//            destination waits and - when not, and one byte, + when a host that is out of order is to be
+//            tried, too, else -. One descriptor rides along: the message, positioned at its first byte, to be
+//            read to EOF.
 //   report   u32 delivery number, then one byte K (done), Z (try later) or D (never), one byte for what it
 //            tells about the destination (HostSays, lib/base/agent.h), then text for log and bounce, LF line
 //            ends, no NUL.
@@ -41,8 +42,8 @@ struct DeliveryRequest {
   std::string trace;
   std::string message_params;
   std::string recipient_params;
-  bool more = false;          // other mail for the same destination waits
-  bool last_attempt = false;  // nobody will try again
+  bool more = false;      // other mail for the same destination waits
+  bool try_dead = false;  // nobody will try again, or somebody asks for it
 
   bool operator==(const DeliveryRequest&) const = default;
 };

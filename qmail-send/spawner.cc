@@ -528,7 +528,7 @@ std::vector<std::string> delivery_environment(const DeliveryRequest& request) {
   add(env_trace, request.trace);
   add(env_message_params, request.message_params);
   add(env_recipient_params, request.recipient_params);
-  add(env_last_attempt, request.last_attempt ? "1" : "");
+  add(env_try_dead, request.try_dead ? "1" : "");
   return env;
 }
 

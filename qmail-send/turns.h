@@ -37,6 +37,7 @@ class Turns {
     std::deque<QueueId> open;    // messages that have a Share with recipients left
     std::deque<Waiting> closed;  // messages that have all their recipients of the channel here
     bool in_turn = false;        // among turns_
+    std::uint64_t forgiven = 0;  // the owner's: for which asking it was forgiven last
     bool empty() const { return open.empty() && closed.empty(); }
     bool full() const { return open.size() >= open_messages_of_a_destination || !closed.empty(); }
   };

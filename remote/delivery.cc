@@ -139,7 +139,7 @@ bool Delivery::usable(const Target& target) {
     return false;
   }
   const bool dead = tcpto_.dead(address, port(), now_seconds(), static_cast<unsigned>(getpid()));
-  if (dead && !envelope_.last_attempt) {
+  if (dead && !envelope_.try_dead) {
     in_trouble_ = true;
     not_reached(address, "not tried now, it failed several times lately (qmail-tcpto)");
     return false;

@@ -46,7 +46,7 @@ struct RemoteEnvelope {
   bool smtputf8 = false;                // the message was submitted with SMTPUTF8: its header may be UTF-8
   std::string dsn;                      // "RET=… ENVID=…" (lib/mail/dsn.h), or empty
   std::string recipient_dsn;            // "NOTIFY=… ORCPT=…", of each recipient
-  bool last_attempt = false;            // nobody will try again: hosts out of order are tried, too
+  bool try_dead = false;                // hosts out of order, too
 };
 
 // An address with a control character in it, which would be a command of its own; nullopt: all are fine.

@@ -59,7 +59,7 @@ std::optional<Task> task_of(const std::vector<std::string>& args) {
   envelope.recipients.assign(args.begin() + 2, args.end());
   envelope.smtputf8 = has_parameter(message_params, "SMTPUTF8");
   envelope.dsn = dsn_words(message_dsn(message_params));
-  envelope.last_attempt = env(env_last_attempt).has_value();
+  envelope.try_dead = env(env_try_dead).has_value();
   envelope.recipient_dsn = dsn_words(recipient_dsn(env_or(env_recipient_params, "")));
   return Task{args[0], std::move(envelope)};
 }

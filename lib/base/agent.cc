@@ -26,8 +26,7 @@ std::optional<bool> flag(char c) {
 
 bool belongs_to_one_delivery(std::string_view variable) {
   const std::string_view name = variable.substr(0, variable.find('='));
-  for (const char* known :
-       {env_trace, env_message_params, env_recipient_params, env_last_attempt, env_account})
+  for (const char* known : {env_trace, env_message_params, env_recipient_params, env_try_dead, env_account})
     if (name == known) return true;
   return false;
 }

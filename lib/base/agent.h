@@ -40,8 +40,8 @@ constexpr std::size_t agent_job_limit = 65536;
 constexpr char env_trace[] = "QMAILTRACE";
 constexpr char env_message_params[] = "QMAILMSGPARAMS";
 constexpr char env_recipient_params[] = "QMAILRCPTPARAMS";
-constexpr char env_last_attempt[] = "QMAILLASTATTEMPT";  // nobody will try again
-constexpr char env_account[] = "QMAILACCOUNT";           // whose account it is: lib/store/accounts.h
+constexpr char env_try_dead[] = "QMAILTRYDEAD";  // a host that is out of order is to be tried, too
+constexpr char env_account[] = "QMAILACCOUNT";   // whose account it is: lib/store/accounts.h
 
 // What a delivery tells about the host at the other end, whatever became of the message.
 enum class HostSays : char {

@@ -14,7 +14,6 @@
 #include "lib/base/conf.h"
 #include "lib/base/process.h"
 #include "lib/net/send_channel.h"
-#include "lib/store/tcpto.h"
 #include "tests/program/send_stage.h"
 
 using namespace hato;
@@ -250,19 +249,10 @@ TEST_CASE("qmail-q status", "[qmail-q]") {
   CHECK(q({"status"}).err.find("qmail-send is not running") != std::string::npos);
 }
 
-TEST_CASE("qmail-flush tries a host's messages and forgets that it was out of order", "[qmail-flush]") {
-  SendStage stage(Controls{{"smtproutes", "far.example:127.0.0.77:2525\n"}});
+TEST_CASE("qmail-flush tries a host's messages although it is out of order", "[qmail-flush]") {
+  SendStage stage;
   const QueueId id = stage.put("s@x.example", {"a@far.example"}, 350, false);
   stage.put("s@x.example", {"b@other.example"}, 350, false);
-  const IpAddress relay = IpAddress::parse("127.0.0.77").value(),
-                  other = IpAddress::parse("127.0.0.78").value();
-  Tcpto table(conf::home);
-  table.clear();
-  for (const std::int64_t ago : {400, 200}) {
-    table.failed(relay, 2525, now_seconds() - ago);
-    table.failed(other, 2525, now_seconds() - ago);
-  }
-  REQUIRE(table.dead(relay, 2525, now_seconds(), 0));
   const auto flush = [](std::vector<std::string> hosts) {
     hosts.insert(hosts.begin(), installed("qmail-flush"));
     return run({hosts}, "", 60);
@@ -270,24 +260,42 @@ TEST_CASE("qmail-flush tries a host's messages and forgets that it was out of or
   const Outcome nobody = flush({"far.example"});
   CHECK(nobody.code == 111);
   CHECK(nobody.err.find("qmail-send is not running") != std::string::npos);
-  CHECK(table.dead(relay, 2525, now_seconds(), 0));
 
   stage.start();
   wait_until_it_listens();
   const Outcome flushed = flush({"Far.Example", ".far.example"});
   CHECK(flushed.out == "far.example: 1 message being tried now\n.far.example: 1 message being tried now\n");
   CHECK(flushed.code == 0);
-  CHECK_FALSE(table.dead(relay, 2525, now_seconds(), 0));
-  CHECK(table.dead(other, 2525, now_seconds(), 0));
   const auto asked = stage.request(there);
   REQUIRE(asked);
   CHECK(asked->request.recipient == "a@far.example");
+  CHECK(asked->request.try_dead);
   stage.report(there, asked->request.delivery, 'K', "");
   CHECK(eventually([&] { return stage.gone(id); }));
   CHECK_FALSE(stage.request(there, 1));
   CHECK(flush({}).code == 100);
   CHECK(flush({"a b"}).code == 100);
-  table.clear();
+  CHECK(stage.stop() == 0);
+}
+
+TEST_CASE("asking for a dead host's messages has one of them tried, not all", "[qmail-flush]") {
+  SendStage stage;
+  for (int i = 0; i < 50; ++i) stage.put("s@x.example", {"a@dead.example"}, 350, false);
+  stage.start();
+  wait_until_it_listens();
+  for (int round = 0; round < 2; ++round) {
+    CHECK(run({{installed("qmail-flush"), "dead.example"}}, "", 60).out ==
+          "dead.example: 50 messages being tried now\n");
+    // The host is asked by as many as the first failure finds under way.
+    int tried = 0;
+    while (const auto asked = stage.request(there, 3)) {
+      CHECK(asked->request.try_dead);
+      stage.report(there, asked->request.delivery, 'Z', "", HostSays::trouble);
+      ++tried;
+    }
+    CHECK(tried >= 1);
+    CHECK(tried <= 2);
+  }
   CHECK(stage.stop() == 0);
 }
 
@@ -316,6 +324,7 @@ TEST_CASE("ETRN through the sealed session", "[etrn]") {
   auto asked = stage.request(there);
   REQUIRE(asked);
   CHECK(asked->request.recipient == "a@far.example");
+  CHECK(asked->request.try_dead);
   stage.report(there, asked->request.delivery, 'Z', "no");
   CHECK_FALSE(stage.request(there, 1));
   CHECK(session("ETRN @far.example\r\n") == "220 250 253 221 ");

@@ -980,10 +980,10 @@ TEST_CASE("remote: hosts that do not answer are remembered", "[remote]") {
   CHECK(remote.send_to("a.test") ==
         Reports{no_connection("127.0.0.2:" + std::to_string(deaf.port()) +
                               ": not tried now, it failed several times lately (qmail-tcpto).\n")});
-  setenv("QMAILLASTATTEMPT", "1", 1);  // nobody will come back: it is asked all the same
+  setenv("QMAILTRYDEAD", "1", 1);
   CHECK(remote.send_to("a.test") ==
         Reports{no_connection("127.0.0.2:" + std::to_string(deaf.port()) + ": Connection timed out.\n")});
-  unsetenv("QMAILLASTATTEMPT");
+  unsetenv("QMAILTRYDEAD");
   CHECK(test::run({std::string(conf::home) + "/bin/qmail-tcpok"}).code == 0);
   CHECK(test::run({listing}).out.empty());
   {

@@ -6,9 +6,14 @@
 #include <catch2/catch.hpp>
 #endif
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <map>
 
+#include "lib/base/conf.h"
+#include "lib/store/cdb.h"
+#include "lib/store/users.h"
 #include "tests/program/gate.h"
 #include "tests/program/send_stage.h"
 
@@ -84,6 +89,37 @@ TEST_CASE("concurrencylocaluser", "[send][hosts]") {
   set_control("concurrencylocaluser", "3\n");
   stage.process().signal(SIGHUP);
   CHECK(all_requests(stage, here).size() == 2);
+}
+
+TEST_CASE("concurrencylocaluser counts by account, whatever its addresses are called", "[send][hosts]") {
+  const std::string path = std::string(conf::home) + "/users/cdb";
+  struct Gone {
+    const std::string& path;
+    ~Gone() { unlink(path.c_str()); }
+  } const gone{path};
+  {
+    CdbWriter users(path);
+    users.add("", "-");
+    for (const char* line :
+         {"=joe:joe:1001:100:/home/joe:::", "+shop-:joe:1001:100:/home/joe:-:shop-:",
+          "=jane:virtual:1002:100:/home/v/jane:::", "=june:virtual:1002:100:/home/v/june:::"}) {
+      const auto assigned = parse_assign_line(line);
+      REQUIRE(assigned);
+      users.add(assigned->key(), encode_assignment(assigned->to));
+    }
+    users.commit();
+  }
+  SendStage stage(Controls{{"concurrencylocal", "100\n"}, {"concurrencylocaluser", "2\n"}});
+  for (int i = 0; i < 3; ++i)
+    for (const char* local : {"joe", "shop-a", "Shop-B", "jane", "june", "nobody-knows", "nobody-knows-him"})
+      stage.put("s@x.example", {std::string(local) + "@test.example"});
+  stage.start();
+  std::map<std::string, int> under_way;
+  for (const Asked& asked : all_requests(stage, here)) {
+    const std::string local = asked.request.recipient.substr(0, asked.request.recipient.find('@'));
+    ++under_way[local == "jane" || local == "june" ? local : local.starts_with("nobody") ? "nobody" : "joe"];
+  }
+  CHECK(under_way == std::map<std::string, int>{{"joe", 2}, {"jane", 2}, {"june", 2}, {"nobody", 2}});
 }
 
 TEST_CASE("a host gets so many messages a minute", "[send][hosts]") {
@@ -280,7 +316,7 @@ TEST_CASE("a message's last attempt is made although its host backs off", "[send
   stage.put_and_pull("s@x.example", {"u@far.example"});
   auto asked = stage.request(there);
   REQUIRE(asked);
-  CHECK_FALSE(asked->request.last_attempt);
+  CHECK_FALSE(asked->request.try_dead);
   stage.report(there, asked->request.delivery, 'Z', "", HostSays::trouble);
   REQUIRE(stage.logged("backoff host far.example"));
   stage.put_and_pull("s@x.example", {"young@far.example"});
@@ -289,7 +325,7 @@ TEST_CASE("a message's last attempt is made although its host backs off", "[send
   asked = stage.request(there);
   REQUIRE(asked);
   CHECK(asked->request.recipient == "old@far.example");
-  CHECK(asked->request.last_attempt);
+  CHECK(asked->request.try_dead);
   stage.report(there, asked->request.delivery, 'Z', "still dead", HostSays::trouble);
   CHECK(eventually([&] { return stage.gone(old); }));
   CHECK(stage.logged("bounce msg " + old.text()));
