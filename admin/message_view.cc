@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "lib/base/clock.h"
 #include "lib/mail/date.h"
 #include "lib/mail/json.h"
+#include "lib/store/retry_slots.h"
 #include "lib/store/statefile.h"
 
 namespace hato {
@@ -24,6 +26,11 @@ void add_state(MessageView& view, const std::vector<StateRecord>& records) {
       case StateType::removed:
         fate = RecipientFate::removed;
         break;
+      case StateType::deferred:
+        if (record.recipient < view.recipients.size() &&
+            view.recipients[record.recipient].fate == RecipientFate::pending)
+          view.recipients[record.recipient].text = record.text;
+        continue;
       default:
         continue;
     }
@@ -83,6 +90,12 @@ MessageView view_of(const QueueListing& queue, const ListedMessage& listed, Open
   return view;
 }
 
+std::optional<std::int64_t> next_attempt(const MessageView& view, const RecipientView& recipient,
+                                         std::int64_t now) {
+  if (recipient.fate != RecipientFate::pending || view.listed.fresh || view.listed.held) return std::nullopt;
+  return first_slot_after(birth_of(view.listed.id), recipient.route.channel, now);
+}
+
 std::string plain(std::string text) {
   for (char& c : text)
     if (c < 32 || c > 126) c = '_';
@@ -120,13 +133,16 @@ std::string as_json(const MessageView& view, bool full) {
     }
     json += "}";
   }
+  const std::int64_t now = now_seconds();
   json += ",\"recipients\":[";
   const char* comma = "";
   for (const RecipientView& recipient : view.recipients) {
     json += std::string(comma) + "{\"address\":" + json_string(recipient.address) +
             field("channel", channel_name(recipient.route.channel)) +
             field("state", fate_name(recipient.fate)) + when_said("parameters", recipient.params) +
-            when_said("text", recipient.text) + "}";
+            when_said("text", recipient.text);
+    if (const auto next = next_attempt(view, recipient, now)) json += ",\"next\":" + std::to_string(*next);
+    json += "}";
     comma = ",";
   }
   return json + "]}\n";

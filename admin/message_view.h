@@ -18,7 +18,7 @@ struct RecipientView {
   std::string params;   // what SMTP said of him
   Route route;
   RecipientFate fate = RecipientFate::pending;
-  std::string text;  // why it failed, or who removed him
+  std::string text;  // why it failed, or why not at the last attempt (pending), or who removed him
 };
 
 struct MessageView {
@@ -39,6 +39,11 @@ OpenResult open_listed(const QueueListing& queue, const ListedMessage& listed, O
 // Takes an opened message's header and envelope over and adds its state file's records.
 MessageView view_of(const QueueListing& queue, const ListedMessage& listed, OpenedMessage& message,
                     const Router& router);
+
+// When a pending recipient is tried next, if nothing else happens: the first slot after `now`. nullopt: as
+// soon as may be (new mail), or nobody knows (held, not pending).
+std::optional<std::int64_t> next_attempt(const MessageView& view, const RecipientView& recipient,
+                                         std::int64_t now);
 
 // qmail-qread's form: several lines.
 std::string as_listing(const MessageView& view);

@@ -28,6 +28,7 @@ constexpr int nothing_found = 1;                // exit code
 constexpr std::size_t requests_at_once = 4096;  // handed to the operator together
 constexpr std::size_t header_shown = 1U << 20;  // bytes of a message that show --headers looks at
 constexpr std::size_t piece = 1U << 16;
+constexpr std::size_t reasons_shown = 10;  // recipients of one message
 
 std::int64_t uid_of(const std::string& name) {
   const std::optional<User> user = passwd_user(name);
@@ -170,6 +171,27 @@ std::string as_line(const MessageView& view) {
          plain(view.envelope.sender) + ">  " + to + "\n";
 }
 
+std::string next_text(const MessageView& view, const RecipientView& recipient) {
+  const std::int64_t now = now_seconds();
+  const std::optional<std::int64_t> next = next_attempt(view, recipient, now);
+  return next ? "next attempt in " + age_text(*next - now) : view.listed.held ? "held" : "to be tried now";
+}
+
+// list --why: under the line one for each recipient that is pending, at most so many.
+std::string reasons_of(const MessageView& view) {
+  std::string text;
+  std::size_t shown = 0;
+  for (const RecipientView& recipient : view.recipients) {
+    if (recipient.fate != RecipientFate::pending || ++shown > reasons_shown) continue;
+    std::string why = recipient.text.empty() ? "not tried yet" : recipient.text;
+    while (!why.empty() && why.back() == '\n') why.pop_back();
+    text += "    " + plain(recipient.address) + ": " + log_safe(why, 300) + "; " +
+            next_text(view, recipient) + "\n";
+  }
+  if (shown > reasons_shown) text += "    and " + number(shown - reasons_shown) + " more\n";
+  return text;
+}
+
 // What list --by counts a message under: for recipients' keys once for each of those that are pending.
 std::vector<std::string> keys_of(const MessageView& view, const std::string& by) {
   if (by == "sender") return {"<" + view.envelope.sender + ">"};
@@ -225,7 +247,8 @@ int list(const QueueCommand& command, const QueueListing& queue, Writer& out) {
     else if (command.json)
       out.put(as_json(*view, true));
     else
-      out.put(command.with_recipients ? as_listing(*view) : as_line(*view));
+      out.put(command.with_recipients ? as_listing(*view)
+                                      : as_line(*view) + (command.with_reasons ? reasons_of(*view) : ""));
     return found != command.limit;
   });
   if (!command.json && !command.ids_only)
@@ -261,6 +284,7 @@ std::string as_sheet(const MessageView& view) {
             left(channel_name(recipient.route.channel), 6) + "  " + log_safe(recipient.address);
     if (recipient.route.prepended > 0) text += "  as " + log_safe(recipient.route.recipient);
     if (!recipient.params.empty()) text += "  " + log_safe(recipient.params);
+    if (recipient.fate == RecipientFate::pending) text += "  " + next_text(view, recipient);
     text += "\n";
     std::string_view rest = recipient.text;
     while (!rest.empty()) {

@@ -39,6 +39,8 @@ bool set_switch(QueueCommand& command, std::string_view option) {
     command.ids_only = true;
   else if (option == "long" && verb == QueueVerb::list)
     command.with_recipients = true;
+  else if (option == "why" && verb == QueueVerb::list)
+    command.with_reasons = true;
   else if (option == "headers" && verb == QueueVerb::show)
     command.headers = true;
   else if (option == "message" && verb == QueueVerb::show)
@@ -85,8 +87,10 @@ void check(QueueCommand& command) {
   if (command.bounce && command.reason.empty()) command.reason = default_reason;
   if (command.recipients_only && !command.filter.names_recipients())
     refuse("--recipients-only: say which by --recipient or --domain");
-  if (!command.count_by.empty() && (command.ids_only || command.with_recipients))
-    refuse("--by counts: it goes without --ids and --long");
+  if (!command.count_by.empty() && (command.ids_only || command.with_recipients || command.with_reasons))
+    refuse("--by counts: it goes without --ids, --long and --why");
+  if (command.with_reasons && (command.ids_only || command.with_recipients))
+    refuse("--why goes without --ids and --long");
   if (command.verb == QueueVerb::status && command.selected) refuse("status takes no selection");
 }
 

@@ -19,6 +19,7 @@ struct QueueCommand {
   bool dry_run = false;                          // -n
   bool ids_only = false;                         // list --ids
   bool with_recipients = false;                  // list --long
+  bool with_reasons = false;                     // list --why
   std::string count_by;                          // list --by KEY; "" is none
   std::size_t limit = 0;                         // 0: none
   bool headers = false, message = false;         // show

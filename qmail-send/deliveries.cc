@@ -20,7 +20,8 @@ constexpr std::size_t reports_per_round = 100;
 // Bytes of one message's failure reports, in memory, in its state and in its bounce; beyond it a report is
 // cut to so much. 250000 recipients must fit.
 constexpr std::size_t reports_limit = 16U << 20, short_report = 100;
-constexpr std::size_t notice_text_limit = 1000;  // of a success or a deferral, for a notice
+constexpr std::size_t notice_text_limit = 1000;      // of a success or a deferral, for a notice
+constexpr std::size_t deferrals_limit = 256U << 10;  // bytes of a message's deferrals in its state
 
 // The words about what became of it stand at the end.
 std::string end_of(const std::string& text, std::size_t limit) {
@@ -268,8 +269,7 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
         break;
       default:
         log_.deferral(*number, text);
-        if (may_report_delay(message, delivery.recipient, settings_))
-          message.defer(delivery.recipient, text.substr(0, notice_text_limit));
+        if (!unwanted) note_deferral(message, index, text.substr(0, notice_text_limit));
         break;
     }
     if (unwanted) message.resolve(delivery.recipient, Fate::done, "");
@@ -281,6 +281,21 @@ void Dispatch::take_report(Channel channel, std::string_view packet) {
   const bool backs_off = delivery.line->destination.ended(host, now_us());
   end_pass_if_over(message, channel);
   if (backs_off) back_off(channel, *delivery.line);
+}
+
+// For a notice of the delay, and for whoever looks at the queue: one that cannot be recorded is no loss.
+void Dispatch::note_deferral(QueuedMessage& message, std::uint32_t recipient, const std::string& text) {
+  if (message.removed || message.recipients[recipient].report == text) return;
+  const bool fits = message.deferral_bytes + text.size() <= deferrals_limit;
+  if (fits || may_report_delay(message, recipient, settings_)) message.defer(recipient, text);
+  if (!fits) return;
+  try {
+    message.state.append({StateType::deferred, recipient, text});
+    message.deferral_bytes += text.size();
+  } catch (const Error& e) {
+    log_.warning("trouble marking " + paths_.state(message.id).substr(paths_.queue.size() + 1) + ": " +
+                 e.text());
+  }
 }
 
 void Dispatch::mark(QueuedMessage& message, const StateRecord& record) {

@@ -86,8 +86,9 @@ void Dispatch::run_everything_now() {
     l.later.make_all_due(now_, flag_now);
     l.turns.forgive_all();
   }
-  while (const std::optional<Waiting> entry = missed_.pop_due(now_))
-    unsorted_.append(QueueId(entry->id), entry->due, entry->flags);
+  for (Schedule* schedule : {&missed_, &stated_})
+    while (const std::optional<Waiting> entry = schedule->pop_due(now_))
+      unsorted_.append(QueueId(entry->id), entry->due, entry->flags);
   unsorted_.make_all_due(now_, flag_now);
   ending_.make_all_due(now_, flag_now);
 }
@@ -145,7 +146,7 @@ int Dispatch::sleep_ms() const {
       if (!room_for_messages()) continue;
       until(l.later.earliest());
       until(unsorted_.earliest());
-      if (!missed_.empty()) until(now_ + 1);
+      if (!missed_.empty() || !stated_.empty()) until(now_ + 1);
     }
   }
   const std::int64_t us = std::min(next * 1000000, next_turn) - clock;

@@ -4,12 +4,16 @@
 // Destinations (destination.h) take turns: a host that is slow, dead or limited has its own line (turns.h),
 // and what waits there is in nobody's way.
 //
-// A message is known by 16 bytes in one of six places until its time comes: `fresh_` (not yet looked at),
+// A message is known by 16 bytes in one of seven places until its time comes: `fresh_` (not yet looked at),
 // `first_` (a channel's, waiting for its first attempt because the channel was full), `later_` (a channel's,
 // deferred), a destination's line (its destination takes no more for now), `unsorted_` (channels not known:
-// found in queue/mess at the start, or could not be opened) and `missed_` (had a slot while nobody ran; due
-// at once, at a limited rate). Then it is opened and becomes a QueuedMessage in `active_`, until its passes
-// are over; it is not kept in between.
+// found in queue/mess at the start, or could not be opened), `missed_` (had a slot while nobody ran; due at
+// once, at a limited rate) and `stated_` (found with a state at the start: it may lack nothing but its
+// bounce, and is looked at when those that were missed have been). Then it is opened and becomes a
+// QueuedMessage in `active_`, until its passes are over; it is not kept in between.
+//
+// The members are defined where they belong: the loop in dispatch.cc, what waits and comes in in intake.cc,
+// deliveries in deliveries.cc, the end of a message in message_end.cc, the operator's wishes in requests.cc.
 #pragma once
 
 #include <signal.h>
@@ -139,6 +143,7 @@ class Dispatch {
   bool start_delivery(QueuedMessage& message, Channel channel, std::size_t recipient, Turns::Line& line);
   void take_reports(Channel channel);
   void take_report(Channel channel, std::string_view packet);
+  void note_deferral(QueuedMessage& message, std::uint32_t recipient, const std::string& text);
   void mark(QueuedMessage& message, const StateRecord& record);
   void end_pass_if_over(QueuedMessage& message, Channel channel);
   void end_pass(QueuedMessage& message, Channel channel);
@@ -214,8 +219,9 @@ class Dispatch {
   NoticeSender notices_;
 
   NewMail fresh_;
-  bool found_work_ = false;              // in the message opened last: a delivery that may start at once
-  Schedule unsorted_, missed_, ending_;  // ending_: all recipients resolved, the bounce or the unlink failed
+  bool found_work_ = false;  // in the message opened last: a delivery that may start at once
+  Schedule unsorted_, missed_, stated_;
+  Schedule ending_;                           // all recipients resolved, the bounce or the unlink failed
   std::unordered_set<std::uint64_t> in_new_;  // known messages that lie in queue/new
   std::deque<QueueId> put_off_;               // closed messages with a slot that may lie in queue/new still
   std::unordered_set<std::uint64_t> moving_;  // those of them that qmail-clean is moving

@@ -32,10 +32,11 @@ void Dispatch::scan_start() {
     if (held_.contains(id))
       held_.park(id, {std::nullopt, flag_old});
     else
-      (slot <= now_ || soon ? missed_ : unsorted_).append(id, soon ? now_ : slot, flag_old);
+      (slot <= now_ ? missed_ : soon ? stated_ : unsorted_).append(id, soon ? now_ : slot, flag_old);
   }
   unsorted_.arrange();
   missed_.arrange();
+  stated_.arrange();
   newest_at_start_ = scan.newest();
   for (const std::uint64_t id : scan.fresh) note_new(QueueId(id));
 
@@ -97,7 +98,8 @@ bool Dispatch::load_one(Channel channel) {
         entry = unsorted_.pop_due(now_);
         break;
       case 4:
-        if (missed_allowed_ > 0 && (entry = missed_.pop_due(now_))) --missed_allowed_;
+        if (missed_allowed_ > 0 && ((entry = missed_.pop_due(now_)) || (entry = stated_.pop_due(now_))))
+          --missed_allowed_;
         break;
     }
     if (!entry) continue;

@@ -21,6 +21,10 @@ void QueuedMessage::prepare(const Router& router, const std::vector<StateRecord>
       case StateType::failed:
         resolve(record.recipient, Fate::failed, record.text);
         break;
+      case StateType::deferred:
+        deferral_bytes += record.text.size();
+        defer(record.recipient, record.text);
+        break;
       case StateType::bounced:
         bounced = true;
         break;
@@ -97,7 +101,9 @@ void QueuedMessage::resolve(std::size_t recipient, Fate fate, std::string report
 }
 
 void QueuedMessage::defer(std::size_t recipient, std::string report) {
+  if (recipient >= recipients.size()) return;
   RecipientState& of = recipients[recipient];
+  if (of.fate == Fate::done || of.fate == Fate::failed) return;
   report_bytes -= of.report.size();
   of.report = std::move(report);
   report_bytes += of.report.size();

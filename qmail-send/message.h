@@ -102,7 +102,7 @@ class QueuedMessage {
   }
   // A recipient has come to its end: done or failed (with a report).
   void resolve(std::size_t recipient, Fate fate, std::string report);
-  // A recipient was deferred; why, for a notice.
+  // A recipient was deferred; why, for a notice and the state. Not one who has come to his end.
   void defer(std::size_t recipient, std::string report);
   // The sender knows of all successes so far.
   void tell_successes();
@@ -132,10 +132,11 @@ class QueuedMessage {
   bool delay_told = false;                  // and of the delay
   bool notice_failed = false;               // a notice about it could not be sent: the next pass tries again
   NoticeKind notice = NoticeKind::failure;  // which, while bouncing
-  bool unrecorded = false;       // a record could not be written (disk full): it must not be forgotten
-  std::size_t report_bytes = 0;  // of all its failures
-  bool removed = false;          // by the operator: its file is gone or going, nothing is recorded or bounced
-  std::string refusal;           // why the gate refuses the bounce for good; "" if it does not
+  bool unrecorded = false;         // a record could not be written (disk full): it must not be forgotten
+  std::size_t report_bytes = 0;    // of all its reports
+  std::size_t deferral_bytes = 0;  // of the deferrals in its state
+  bool removed = false;  // by the operator: its file is gone or going, nothing is recorded or bounced
+  std::string refusal;   // why the gate refuses the bounce for good; "" if it does not
 };
 
 }  // namespace hato

@@ -28,7 +28,7 @@ std::optional<Action> action_in(const QueuedMessage& message, std::size_t index,
       if (recipient.fate == Fate::failed && recipient.notify.wants_failure()) return Action::failed;
       return std::nullopt;
     case NoticeKind::delay:
-      // Without a text it was not tried since the message was opened.
+      // Without a text it was not tried yet.
       if (recipient.fate == Fate::pending && !recipient.report.empty() &&
           may_report_delay(message, index, settings))
         return Action::delayed;

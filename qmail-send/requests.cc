@@ -156,7 +156,7 @@ void Dispatch::bring_forward() {
     for (const Waiting& entry : l.later.take(retries_))
       l.later.push(QueueId(entry.id), now_, entry.flags | flag_now | flag_asked);
   for (const Waiting& entry : ending_.take(retries_)) ending_.push(QueueId(entry.id), now_, entry.flags);
-  for (Schedule* schedule : {&missed_, &unsorted_})
+  for (Schedule* schedule : {&missed_, &stated_, &unsorted_})
     for (const Waiting& entry : schedule->take(retries_))
       unsorted_.push(QueueId(entry.id), now_, entry.flags | flag_now | flag_asked);
   retries_.clear();

@@ -35,6 +35,7 @@ bool is_known(StateType type) {
     case StateType::refused:
     case StateType::delayed:
     case StateType::notified:
+    case StateType::deferred:
     case StateType::removed:
       return true;
   }

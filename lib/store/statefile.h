@@ -42,10 +42,13 @@ enum class StateType : std::uint8_t {
   refused = 4,   // the gate refused the bounce for good: a double bounce is due; text: its reason
   delayed = 5,   // the sender knows that the message is delayed
   notified = 6,  // the sender knows of the deliveries so far that he wanted to hear of
+  // An attempt failed for now; text: why, as in the log. The last one of a recipient counts, and none is
+  // written when he has that text already. A message's are limited (qmail-send): later ones may be missing.
+  deferred = 7,
   removed = 10,  // the operator took this recipient out: neither delivered nor bounced; text: who did it
 };
 
-// He has come to his end by it; the others are about the message.
+// He has come to his end by it; the others are about the message, or a deferral.
 bool is_about_recipient(StateType type);
 
 struct StateRecord {

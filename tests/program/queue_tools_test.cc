@@ -6,10 +6,12 @@
 
 #include <filesystem>
 
+#include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
 #include "lib/store/queuefile.h"
+#include "lib/store/retry_slots.h"
 #include "lib/store/statefile.h"
 #include "qmail-send/spool_file.h"
 #include "tests/program/private_home.h"
@@ -142,6 +144,7 @@ TEST_CASE("qmail-qstat and qmail-qread show the queue", "[qmail-qread]") {
 
   const Result json = run({home.path("bin/qmail-qread"), "--json"});
   CHECK(json.code == 0);
+  const std::string next = std::to_string(first_slot_after(birth_of(first), Channel::local, now_seconds()));
   CHECK(json.out.substr(0, json.out.find('\n') + 1) ==
         "{\"id\":\"" + first.text() + "\",\"birth\":812319086,\"bytes\":" + size +
             ",\"state\":\"deferred\",\"held\":false,\"kind\":\"mx\",\"trace\":\"0123456789abc\",\"uid\":5,"
@@ -149,7 +152,10 @@ TEST_CASE("qmail-qstat and qmail-qread show the queue", "[qmail-qread]") {
             "\"send\xc3\xa9r@x\","
             "\"bouncing\":true,\"recipients\":[{\"address\":\"me@here.example\",\"channel\":\"local\","
             "\"state\":"
-            "\"delivered\"},{\"address\":\"v@virtual.example\",\"channel\":\"local\",\"state\":\"pending\"},{"
+            "\"delivered\"},{\"address\":\"v@virtual.example\",\"channel\":\"local\",\"state\":\"pending\","
+            "\"next\":" +
+            next +
+            "},{"
             "\"address\":"
             "\"gone@there.example\",\"channel\":\"remote\",\"state\":\"failed\",\"text\":\"Sorry, "
             "\\\"no\\\".\\u000a\"}]}\n");

@@ -77,7 +77,7 @@ TEST_CASE("a deferred message waits in queue/mess and is tried again at its slot
   stage.report(there, asked->request.delivery, 'Z', "CNAME_lookup_failed");
   CHECK(stage.logged("delivery 1: deferral: CNAME_lookup_failed\n"));
   CHECK(eventually([&] { return stage.in_mess(id) && !stage.in_new(id); }));
-  CHECK_FALSE(stage.has_state(id));
+  CHECK(stage.state(id) == std::vector<StateRecord>{{StateType::deferred, 0, "CNAME_lookup_failed"}});
   CHECK_FALSE(stage.request(there, 1));
 
   SECTION("SIGALRM brings it forward") {
