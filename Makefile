@@ -29,7 +29,7 @@ endif
 LINK_static ?= -static-pie -Wl,-z,pack-relative-relocs $(STATIC_START) $(if $(STATIC_START),-Wl$(comma)--wrap=_dl_find_object)
 LINK_nss    ?= -pie -static-libstdc++ -static-libgcc
 
-FOLDERS  := smtpd policy qmtp qmail-send local remote inject pop3d checkpassword admin
+FOLDERS  := smtpd policy qmtp qmail-send local remote inject pop3d checkpassword admin panel
 # NAME:FOLDER:LINK of every program of the table whose source is here
 TABLE    := $(foreach t,$(shell awk '$$1=="p"{print $$2":"$$3":"$$4}' admin/hier),$(if $(wildcard $(word 2,$(subst :, ,$t))/$(word 1,$(subst :, ,$t)).cc),$t))
 NAMES    := $(foreach t,$(TABLE),$(word 1,$(subst :, ,$t)))

@@ -23,7 +23,7 @@ check)
     libbsd0 libdb5.3 libevent-2.1-7 libicu72 libnsl2 libsasl2-2 libssl3 libnghttp2-14 libpython3.11 libgnutls-dane0
     libidn12 libpcre2-8-0 libnettle8 libxxhash0 libsodium23 libtirpc3 libunwind8
     libberkeleydb-perl libnetaddr-ip-perl libnet-dns-perl libnet-server-perl
-    chromium chromium-driver python3-selenium fonts-ipafont-gothic'
+    chromium chromium-driver python3-selenium fonts-ipafont-gothic sudo'
   unpacked='
     postfix fetchmail bsd-mailx liblockfile1 ucspi-tcp-ipv6 exim4-daemon-light opensmtpd postgrey
     dovecot-core dovecot-imapd
