@@ -5,6 +5,7 @@ import os
 import poplib
 import random
 import re
+import shutil
 import subprocess
 
 from suite import BIN, PEERS, ROOM, Suite, equal, environment, expect, run
@@ -22,8 +23,11 @@ class Dovecot:
         run_folder = folder / "run"
         run_folder.mkdir(parents=True, exist_ok=True)
         os.chown(run_folder, account.uid, account.gid)
-        self.programs = PEERS / "usr/lib/dovecot"
-        expect((self.programs / "imap").exists(), "dovecot is not here: make check-deps")
+        expect((PEERS / "usr/lib/dovecot/imap").exists(), "dovecot is not here: make check-deps")
+        self.programs = folder / "programs"  # where the user can reach them, wherever the source lies
+        if not self.programs.exists():
+            shutil.copytree(PEERS / "usr/lib/dovecot", self.programs, symlinks=True)
+            shutil.copy(PEERS / "usr/bin/doveconf", self.programs)
         self.log = folder / "log"
         self.log.touch()
         os.chown(self.log, account.uid, account.gid)
@@ -55,7 +59,7 @@ plugin {{
             def open(self, host=None, port=None, timeout=None):
                 self.host = self.port = self.sock = None
                 self.process = subprocess.Popen(
-                    [PEERS / "usr/bin/doveconf", "-c", dovecot.config, "-m", "imap", "-e", dovecot.programs / "imap"],
+                    [dovecot.programs / "doveconf", "-c", dovecot.config, "-m", "imap", "-e", dovecot.programs / "imap"],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dovecot.environment,
                     user=dovecot.account.uid, group=dovecot.account.gid, extra_groups=[], cwd=dovecot.account.home)
                 self.writefile, self.readfile = self.process.stdin, self.process.stdout
