@@ -76,6 +76,7 @@ RecipientCheck::RecipientCheck(const std::string& home)
       watch_(control_),
       recipients_(home),
       accounts_(home + accounts_file),
+      contract_uses_(home + contract_use_file),
       may_know_all_{0, geteuid()} {
   if (const std::optional<uid_t> panel = panel_user()) may_know_all_.push_back(*panel);
 }
@@ -122,12 +123,21 @@ std::string_view RecipientCheck::recipient(const PolicyRequest& request) {
   const std::optional<Orders> orders = place.orders(question, conf::break_chars);
   if (!orders) return rcptd_no_mailbox;
   if (!user->account) return rcptd_go_on;
-  const Quota quota = Quota::of(user->account->quota_bytes, user->account->quota_messages);
-  if (!quota.limited() || !goes_into(orders->parse(), user->account->mailbox)) return rcptd_go_on;
+  if (!goes_into(orders->parse(), user->account->mailbox)) return rcptd_go_on;
   // A message has a byte at least; SIZE tells of more.
-  const QuotaUse coming{std::max<std::uint64_t>(1, least_stored_size(number_of(request.value("size")))), 1};
-  if (quota.allows(use_of(*user->account, home.get(), coming) + coming)) return rcptd_go_on;
-  return from_postmaster(request.value("sender")) ? rcptd_go_on : rcptd_mailbox_full;
+  const std::uint64_t bytes = std::max<std::uint64_t>(1, least_stored_size(number_of(request.value("size"))));
+  return has_room(*user->account, home.get(), bytes) ? rcptd_go_on : rcptd_mailbox_full;
+}
+
+bool RecipientCheck::has_room(const Account& account, int home, std::uint64_t bytes) {
+  if (!account.contract.empty()) {
+    const std::optional<Contract> contract = accounts_.contract(account.contract);
+    const std::optional<ContractUse> use = contract ? contract_uses_.find(account.contract) : std::nullopt;
+    if (use && !contract_allows(*contract, *use, bytes, now_seconds())) return false;
+  }
+  const Quota quota = Quota::of(account.quota_bytes, account.quota_messages);
+  const QuotaUse coming{bytes, 1};
+  return !quota.limited() || quota.allows(use_of(account, home, coming) + coming);
 }
 
 QuotaUse RecipientCheck::use_of(const Account& account, int home, const QuotaUse& coming) {
@@ -136,12 +146,6 @@ QuotaUse RecipientCheck::use_of(const Account& account, int home, const QuotaUse
   const std::optional<QuotaUse> use = mailbox_use(maildir.get(), quota, coming, quota_trash(control_));
   if (!use) throw TempError(account.login + ": more files in the mailbox than are counted here");
   return *use;
-}
-
-bool RecipientCheck::from_postmaster(std::string_view sender) {
-  const std::size_t at = sender.rfind('@');
-  return at != std::string_view::npos && equal_ignoring_case(sender.substr(0, at), "postmaster") &&
-         router().route(sender).channel == Channel::local;
 }
 
 std::string RecipientCheck::use_answer(const std::string& login, uid_t asker) {

@@ -12,6 +12,7 @@
 #include "lib/mail/router.h"
 #include "lib/net/policy.h"
 #include "lib/store/accounts.h"
+#include "lib/store/contract_use.h"
 #include "lib/store/control.h"
 #include "lib/store/control_watch.h"
 #include "lib/store/quota.h"
@@ -44,7 +45,8 @@ class RecipientCheck {
   std::string use_answer(const std::string& login, uid_t asker);
   // What the mailbox of an account holds. Throws TempError when that cannot be known.
   QuotaUse use_of(const Account& account, int home, const QuotaUse& coming);
-  bool from_postmaster(std::string_view sender);
+  // Whether a message of so many bytes fits into the mailbox, and into the account's contract.
+  bool has_room(const Account& account, int home, std::uint64_t bytes);
   const Router& router();
 
   Control control_;
@@ -53,6 +55,7 @@ class RecipientCheck {
   std::optional<Router> router_;
   Recipients recipients_;
   Accounts accounts_;
+  ContractUses contract_uses_;
   std::vector<uid_t> may_know_all_;  // root, the panel's user, and our own
 };
 

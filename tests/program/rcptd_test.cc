@@ -7,12 +7,14 @@
 #include <filesystem>
 #include <random>
 
+#include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
 #include "lib/net/policy_channel.h"
 #include "lib/store/accounts.h"
 #include "lib/store/cdb.h"
+#include "lib/store/contract_use.h"
 #include "lib/store/maildir.h"
 #include "lib/store/recipients.h"
 #include "lib/store/routing.h"
@@ -55,13 +57,15 @@ class Hosted {
   ~Hosted() {
     for (const auto& [name, text] : files_) set_control(name, "");
     unlink(home_path("users/accounts.cdb").c_str());
+    unlink(home_path("users/contract-use.cdb").c_str());
     empty_alias();
   }
   Hosted(const Hosted&) = delete;
   Hosted& operator=(const Hosted&) = delete;
 
   // Logins, each with a blank and its own domain behind it if it has one.
-  void accounts(const std::vector<std::string>& lines, const std::function<void(Account&)>& change = {}) {
+  void accounts(const std::vector<std::string>& lines, const std::function<void(Account&)>& change = {},
+                const std::vector<Contract>& contracts = {}) {
     CdbWriter cdb(home_path("users/accounts.cdb"));
     accounts_.clear();
     for (const std::string& line : lines) {
@@ -80,7 +84,13 @@ class Hosted {
       make_home(account);
       accounts_.push_back(account);
     }
+    for (const Contract& contract : contracts) cdb.add("c" + contract.name, encode_contract(contract));
     cdb.add("", encode_generation(1));
+    cdb.commit();
+  }
+  static void contract_use(const std::string& contract, std::uint64_t bytes, std::int64_t measured) {
+    CdbWriter cdb(home_path("users/contract-use.cdb"));
+    cdb.add("c" + contract, encode_contract_use({bytes, 0, measured, false}));
     cdb.commit();
   }
   const std::vector<Account>& all() const { return accounts_; }
@@ -389,8 +399,8 @@ TEST_CASE("rcptd: a full mailbox", "[rcptd]") {
   check({{"bytes@pobox.example", "0", "full"},
          {"any@bytes.pobox.example", "0", "full"},
          {"free@pobox.example", "5000", "yes"}});
-  CHECK(rcptd.says("bytes@pobox.example", "RCPT", "Postmaster@pobox.example", "500") == "yes");
-  CHECK(rcptd.says("bytes@pobox.example", "RCPT", "postmaster@elsewhere.example", "500") == "full");
+  // Anybody can call himself postmaster: qmail-local makes room for those only that are ours for certain.
+  CHECK(rcptd.says("bytes@pobox.example", "RCPT", "Postmaster@pobox.example", "500") == "full");
   put("messages", "new/1.a", 5000);
   check({{"messages@pobox.example", "100000", "yes"}});
   put("messages", "new/2.b", 1);
@@ -399,6 +409,32 @@ TEST_CASE("rcptd: a full mailbox", "[rcptd]") {
   REQUIRE(rename((hosted.account("messages").home + "/Maildir").c_str(),
                  (hosted.account("messages").home + "/away").c_str()) == 0);
   check({{"messages@pobox.example", "0", "yes"}});
+}
+
+TEST_CASE("rcptd: a full contract", "[rcptd]") {
+  Hosted hosted(Controls{{"systemusers", "0\n"}});
+  Contract contract;
+  contract.name = "c1";
+  contract.quota_bytes = 100000;
+  contract.directories = {"/srv/c1"};
+  hosted.accounts({"in", "out"},
+                  [](Account& account) { account.contract = account.login == "in" ? "c1" : ""; }, {contract});
+  hosted.dot("in", ".qmail-away", "&x@there.example\n");
+  Rcptd rcptd;
+  const auto says = [&](const std::string& login, const std::string& size) {
+    CAPTURE(rcptd.log_text());
+    return rcptd.says(login + "@pobox.example", "RCPT", "s@there.example", size);
+  };
+  CHECK(says("in", "0") == "yes");  // nobody has measured it
+  Hosted::contract_use("c1", 50000, now_seconds());
+  CHECK(says("in", "0") == "yes");
+  CHECK(says("in", "200000") == "full");  // what is certainly too much
+  Hosted::contract_use("c1", 100000, now_seconds());
+  CHECK(says("in", "0") == "full");
+  CHECK(says("in-away", "0") == "yes");
+  CHECK(says("out", "0") == "yes");
+  Hosted::contract_use("c1", 100000, now_seconds() - contract_use_seconds - 60);
+  CHECK(says("in", "0") == "yes");  // too old to be believed
 }
 
 TEST_CASE("rcptd: tells the panel how full a mailbox is", "[rcptd]") {
