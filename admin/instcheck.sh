@@ -37,8 +37,8 @@ differences() {
   done
 
   find "$home" -xdev \( -type f -o -type d \) -perm /6000 -printf '%p: is setuid or setgid (%m)\n'
-  # What group or others may write: only the trigger and the gate's socket.
-  find "$home" -xdev ! -type l -perm /022 ! -path "$home/queue/lock/trigger" ! \( -type s -path "$home/gate/*" \) \
+  # What group or others may write: only the trigger and the services' sockets.
+  find "$home" -xdev ! -type l -perm /022 ! -path "$home/queue/lock/trigger" ! \( -type s \( -path "$home/gate/*" -o -path "$home/auth/s" -o -path "$home/panel/s" \) \) \
     -printf '%p: may be written by its group or by everybody (%m)\n'
   # Programs, pages and configuration belong to the operator.
   find "$home/bin" "$home/man" "$home/control" "$home/users" ! -type l ! -user "$owner" ! -path "$home/users/secrets.cdb" -printf "%p: belongs to %u, should belong to $owner\n" 2>/dev/null

@@ -32,7 +32,8 @@ void Dispatch::scan_start() {
     if (held_.contains(id))
       held_.park(id, {std::nullopt, flag_old});
     else
-      (slot <= now_ ? missed_ : soon ? stated_ : unsorted_).append(id, soon ? now_ : slot, flag_old);
+      // A slot in this very second was used, or it would have been missed: only later ones make it due.
+      (slot <= now_ ? missed_ : soon ? stated_ : unsorted_).append(id, soon ? now_ + 1 : slot, flag_old);
   }
   unsorted_.arrange();
   missed_.arrange();

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/mail/domain.h"
 #include "lib/store/routing.h"
 
@@ -38,16 +39,30 @@ Recipients::Recipients(const std::string& home)
       watch_(control_),
       users_(home + "/users/cdb"),
       accounts_(home + accounts_file),
-      alias_(passwd_user(std::string(conf::user_alias))) {}
+      alias_(passwd_user(std::string(conf::user_alias))) {
+  try {
+    refresh();  // so that there is something to go on with, should the files become unreadable
+  } catch (const SystemError&) {
+    // tried again, and told, at the first look-up
+  }
+}
 
 Recipients::Recipients() : Recipients(conf::home) {}
 
 void Recipients::refresh() {
   const std::uint64_t now = watch_.generation(now_seconds());
   if (router_ && now != 0 && now == seen_) return;
-  router_.emplace(read_routing_lines(control_), std::vector<std::string>(), "",
-                  [this](const std::string& domain) { return account_domain_in(accounts_, domain); });
-  system_users_ = control_.number("systemusers", 1) != 0;
+  try {
+    RoutingLines lines = read_routing_lines(control_);
+    const bool system_users = control_.number("systemusers", 1) != 0;
+    router_.emplace(std::move(lines), std::vector<std::string>(), "",
+                    [this](const std::string& domain) { return account_domain_in(accounts_, domain); });
+    system_users_ = system_users;
+  } catch (const SystemError& e) {
+    // As qmail-send at SIGHUP: what was read before counts until the files can be read again.
+    if (!router_) throw;
+    log_line(2, "alert: " + e.text());
+  }
   seen_ = now;
 }
 

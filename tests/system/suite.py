@@ -160,9 +160,15 @@ class Account:
         return [f.read_bytes() for f in self.files()]
 
     def empty(self):
-        for folder in ("new", "cur", "tmp"):
-            for file in (self.maildir / folder).iterdir():
-                file.unlink()
+        """As it was made: folders and counts that a reader left there go, too."""
+        for entry in self.maildir.iterdir():
+            if entry.name in ("new", "cur", "tmp"):
+                for file in entry.iterdir():
+                    file.unlink()
+            elif entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
     def assign(self):
         """Lines of users/assign: the user, and everything behind a dash."""

@@ -147,7 +147,7 @@ class Browser:
         self.leave_by("main form button")
 
 
-DOTDIR = HOME / "rules"
+DOTDIR = ROOM / "rules"
 
 
 class Hosting(Suite):

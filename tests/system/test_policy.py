@@ -81,7 +81,7 @@ def test_postgrey_goes_away():
                 talk.command("EHLO client.test", 250)
                 talk.command("MAIL FROM:<s@elsewhere.test>", 250)
                 equal(talk.command(f"RCPT TO:<{ann}>")[0], 450)
-                suite.end(grey.process)
+                suite.end(grey.process, signal.SIGKILL)  # its own way of ending waits for us
                 equal(talk.command(f"RCPT TO:<{ann}>")[0], 451)  # in a session that had it
                 talk.command("QUIT", 221)
         equal(suite.smtp_session(ann, data=data)[0], 451)

@@ -143,7 +143,9 @@ def test_files_of_the_installation():
             continue
         expect(not info.st_mode & (stat.S_ISUID | stat.S_ISGID), f"{at} is setuid or setgid")
         top = at.relative_to(HOME).parts[:1]
-        if top in ((), ("bin",), ("man",), ("control",), ("users",)):
+        if at == HOME / "users/secrets.cdb":  # qmail-authd has to read it, and nobody else may
+            equal((info.st_uid, info.st_mode & 0o777), (uid("qmaila"), 0o400), f"{at}: who may read")
+        elif top in ((), ("bin",), ("man",), ("control",), ("users",)):
             equal((info.st_uid, info.st_mode & 0o022), (0, 0), f"{at}: who may write")
         if top == ("queue",) and stat.S_ISREG(info.st_mode):
             equal(info.st_mode & 0o022, 0, f"{at}: who may write")
