@@ -151,7 +151,9 @@ std::string overview_page(const Texts& texts, const FormFrame& form, const Custo
   body += "<div class=\"actions\">" + page_link(form, "new", texts.add_rule, "button");
   bool main_has_rule = false;
   for (const Rule& rule : rules) main_has_rule = main_has_rule || rule.ext.empty();
-  if (!main_has_rule) body += page_link(form, "rule", address_of(customer, "", texts), "button plain", "");
+  if (!main_has_rule)
+    body +=
+        page_link(form, "rule", filled(texts.main_rule, address_of(customer, "", texts)), "button plain", "");
   body += "</div></section>\n";
   body += "<section class=\"card\"><h2>" + html(texts.settings) + "</h2>\n" +
           page_link(form, "password", texts.change_password) + "</section>\n";

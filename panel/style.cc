@@ -34,7 +34,7 @@ textarea { resize: vertical; min-height: 5.5rem; }
 .pair { display: flex; align-items: center; gap: .5rem; flex-wrap: wrap; }
 .pair input[type=text] { flex: 1 1 9rem; width: auto; min-width: 0; }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: .8rem; }
-button, .button { display: inline-block; font: inherit; font-weight: 600; text-decoration: none; cursor: pointer; border: 1px solid var(--key); border-radius: .5rem; padding: .5rem 1.1rem; background: var(--key); color: var(--key-ink); }
+button, .button { display: inline-block; font: inherit; font-weight: 600; text-decoration: none; cursor: pointer; border: 1px solid var(--key); border-radius: .5rem; padding: .5rem 1.1rem; background: var(--key); color: var(--key-ink); overflow-wrap: anywhere; }
 .plain { background: none; color: var(--key); }
 .danger { background: none; border-color: var(--bad-ink); color: var(--bad-ink); }
 button.link { border: 0; padding: 0; background: none; color: var(--key); font-weight: 400; font-size: inherit; text-decoration: underline; }

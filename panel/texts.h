@@ -14,7 +14,8 @@ struct Texts {
   const char *login_wrong, *login_later, *login_again;
   // the first page
   const char *mailbox, *used_of, *used, *messages, *of_messages, *use_unknown, *mailbox_full, *nearly_full;
-  const char *addresses, *any_address, *rules, *no_rules, *add_rule, *change, *settings, *change_password;
+  const char *addresses, *any_address, *rules, *no_rules, *add_rule, *main_rule, *change, *settings,
+      *change_password;
   const char* everything_else;
   const char *to_mailbox, *to_folder, *forwards_to, *closed, *discarded, *vacation, *by_hand, *broken;
   // a rule

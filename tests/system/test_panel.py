@@ -172,7 +172,6 @@ class Hosting(Suite):
         call(BIN / "maildirmake", self.folder / "Maildir", user=self.ann.uid, group=self.ann.gid, extra_groups=[])
         call(BIN / "qmail-account", "add", "abc", "--uid", str(self.ann.uid), "--gid", str(self.ann.gid), "--home",
              self.folder, "--quota", "1000000", "--password", data=PASSWORD.encode() + b"\n")
-        call(BIN / "qmail-dot", "init", "abc")
         for session in (HOME / "panel/sessions").iterdir():
             session.unlink()
 
@@ -200,6 +199,7 @@ def test_a_rule_made_in_the_browser_forwards_mail():
         browser.log_in(web.url, "ABC")
         expect("anything@abc.pobox.test" in browser.text(), browser.text())
         expect("of 1.0 MB used" in browser.text(), browser.text())
+        equal(browser.one("a.button.plain[href*='page=rule']").text, "Make a rule for abc@pobox.test")
         browser.shoot("en-desk-2-overview-empty")
         browser.leave_by("a.button[href*='page=new']")
         browser.type("ext", "Shop")
@@ -234,6 +234,8 @@ def test_japanese_on_a_phone():
         expect("ログイン" in browser.text(), browser.text())
         browser.shoot("ja-phone-1-login")
         browser.log_in(web.url, "abc")
+        equal(browser.one("a.button.plain[href*='page=rule']").text, "abc@pobox.test の設定を追加")
+        browser.shoot("ja-phone-1-overview-empty")
         # A vacation reply for the main address.
         browser.leave_by("a.button.plain[href*='page=rule']")
         browser.click("#vacation")
