@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "admin/account_command.h"
+#include "admin/rule_account.h"
 #include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/io.h"
+#include "lib/base/log.h"
 #include "lib/base/password_hash.h"
 #include "lib/base/process.h"
 #include "lib/base/secret.h"
@@ -27,6 +29,7 @@
 #include "lib/store/account_table.h"
 #include "lib/store/control.h"
 #include "lib/store/maildir.h"
+#include "lib/store/rule_directory.h"
 
 namespace hato {
 namespace {
@@ -68,6 +71,7 @@ class Surroundings {
     for (const std::string& line : control.lines("virtualdomains").value_or(std::vector<std::string>()))
       add(virtual_, {line.substr(0, line.find(':'))});
     system_users_ = control.number("systemusers", 1) != 0;
+    dotdir_ = dot_directory(control);
     add(subdomains_, control.lines("subdomains").value_or(std::vector<std::string>()));
   }
 
@@ -83,6 +87,10 @@ class Surroundings {
                       ": an account of this name would take his mail away");
     for (const std::string& domain : account.domains) check(domain);
   }
+
+  const std::optional<std::string>& dotdir() const { return dotdir_; }
+  // He gets mail by his name without an account, too, so his rules are his before it and after it.
+  bool has_system_user(const std::string& login) const { return system_users_ && users_.contains(login); }
 
  private:
   static void add(std::vector<std::string>& list, const std::vector<std::string>& domains) {
@@ -100,6 +108,7 @@ class Surroundings {
   }
 
   bool system_users_ = true;
+  std::optional<std::string> dotdir_;
   std::unordered_map<std::string, uid_t> users_;
   std::vector<std::pair<std::string, uid_t>> daemons_;
   std::vector<std::string> locals_, virtual_, subdomains_;
@@ -190,6 +199,41 @@ void create_places(const Account& account) {
   if (status != 0) throw TempError("the Maildir of " + account.login + " could not be made");
 }
 
+// The directories of the accounts' rules below control/dotdir; without one there is nothing to do.
+class RulePlaces {
+ public:
+  explicit RulePlaces(const Surroundings& surroundings) : surroundings_(surroundings) {}
+
+  // Before the account is there: its directory, with nothing in it that somebody of the same name has left.
+  // Tells of that by standard error.
+  void prepare(const Account& account) {
+    if (!surroundings_.dotdir()) return;
+    const std::string& dotdir = *surroundings_.dotdir();
+    if (!panel_) {
+      panel_ = passwd_user(std::string(conf::user_qmailc));
+      if (!panel_)
+        throw TempError(std::string("user ") + conf::user_qmailc +
+                        " does not exist; make install creates it");
+      make_rule_directories(dotdir, panel_->uid, panel_->gid);
+    }
+    if (const std::optional<std::string> aside = set_aside(account.login))
+      log_line(2, "qmail-account: rules of an earlier " + account.login + " are now in " + *aside);
+    make_rule_directory(dotdir, account.login, account.gid, panel_->uid);
+  }
+  // When it is no longer there: where its rules have gone.
+  std::optional<std::string> set_aside(const std::string& login) {
+    if (!surroundings_.dotdir() || surroundings_.has_system_user(login)) return std::nullopt;
+    return set_rules_aside(*surroundings_.dotdir(), login, now_seconds());
+  }
+  void sync() {
+    if (surroundings_.dotdir()) sync_rule_directories(*surroundings_.dotdir());
+  }
+
+ private:
+  const Surroundings& surroundings_;
+  std::optional<User> panel_;
+};
+
 // One change of the table, its lines of the audit before it.
 class Edit {
  public:
@@ -275,6 +319,9 @@ void run_add(const AccountCommand& command, Output& out) {
   surroundings.check(account);
   if (!secrets.empty()) edit.table.put_secret(account.login, std::move(secret));
   if (command.create) create_places(account);
+  RulePlaces rules(surroundings);
+  rules.prepare(account);
+  rules.sync();
   edit.note("add", account.login, "", account_json(account), secrets);
   edit.commit();
   out.print(account);
@@ -311,12 +358,24 @@ void run_passwd(const AccountCommand& command) {
   edit.commit();
 }
 
-void run_delete(const AccountCommand& command) {
+// The account first: killed in between, its rules have nobody, and the next account of that name will not get
+// them either; the other way round there would be an account whose mail goes elsewhere than its rules say.
+void run_delete(const AccountCommand& command, Output& out) {
+  const Surroundings surroundings;
   Edit edit;
   const Account before = existing_account(edit.table, command.name);
   edit.table.remove(command.name);
   edit.note("delete", command.name, account_json(before), "");
   edit.commit();
+  std::optional<std::string> aside;
+  try {
+    RulePlaces rules(surroundings);
+    aside = rules.set_aside(command.name);
+    rules.sync();
+  } catch (const Error& e) {
+    throw TempError("the account is deleted, but its rules are still there: " + e.text());
+  }
+  if (aside) out.line(out.json() ? "{\"rules\":" + json_string(*aside) + "}" : "rules=" + *aside);
 }
 
 void run_list(Output& out) {
@@ -345,9 +404,10 @@ void run_export(const AccountCommand& command, Output& out) {
   });
 }
 
-// A contract or an account; what the object does not name stays as it is.
+// A contract or an account; what the object does not name stays as it is. A new account's login is appended
+// to `fresh`.
 void import_line(const AccountCommand& command, Edit& edit, const Surroundings& surroundings,
-                 const std::string& line) {
+                 const std::string& line, std::vector<std::string>& fresh) {
   const JsonValue object = JsonValue::parse(line);
   const auto named = [&](const char* member) {
     const JsonValue* value = object.member(member);
@@ -387,6 +447,7 @@ void import_line(const AccountCommand& command, Edit& edit, const Surroundings& 
   if (secret_changes) edit.table.put_secret(login, std::move(secret));
   edit.note("import", login, before ? account_json(*before) : "", account_json(account),
             secret_changes ? "hash" : "");
+  if (!before) fresh.push_back(login);
 }
 
 std::vector<std::string> input_lines() {
@@ -408,15 +469,20 @@ void run_import(const AccountCommand& command) {
   const std::vector<std::string> lines = input_lines();
   const Surroundings surroundings;
   Edit edit;
+  std::vector<std::string> fresh;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].empty()) continue;
     try {
-      import_line(command, edit, surroundings, lines[i]);
+      import_line(command, edit, surroundings, lines[i], fresh);
     } catch (const PermError& e) {
       throw PermError("nothing is changed: line " + std::to_string(i + 1) + ": " + e.text());
     }
   }
-  if (edit.table.changed()) edit.commit();
+  if (!edit.table.changed()) return;
+  RulePlaces rules(surroundings);
+  for (const std::string& login : fresh) rules.prepare(*edit.table.account(login));
+  rules.sync();
+  edit.commit();
 }
 
 void run_contract_change(const AccountCommand& command, Output& out) {
@@ -466,7 +532,7 @@ void run_command(const AccountCommand& command, Output& out) {
     case AccountVerb::passwd:
       return run_passwd(command);
     case AccountVerb::remove:
-      return run_delete(command);
+      return run_delete(command, out);
     case AccountVerb::list:
       return run_list(out);
     case AccountVerb::show:

@@ -126,15 +126,13 @@ int init(const Control& control, Accounts& accounts, const std::vector<std::stri
   if (!dotdir) throw PermError("init: control/dotdir is not there");
   const User panel = panel_user();
   make_rule_directories(*dotdir, panel.uid, panel.gid);
-  if (!logins.empty()) {
-    for (const std::string& login : logins) make_directory(control, accounts, login);
-    return 0;
-  }
+  for (const std::string& login : logins) make_directory(control, accounts, login);
   CurrentCdb table(std::string(conf::home) + accounts_file);
-  if (Cdb* cdb = table.current())
+  if (Cdb* cdb = logins.empty() ? table.current() : nullptr)
     cdb->for_each([&](std::string_view key, std::string_view) {
       if (key.starts_with('a')) make_directory(control, accounts, std::string(key.substr(1)));
     });
+  sync_rule_directories(*dotdir);
   return 0;
 }
 
@@ -146,7 +144,10 @@ std::optional<RuleAsker> settle_identity(const RuleCommand& command, const Contr
   const bool to_alias = command.what != What::test && command.account == conf::user_alias;
   if (uid == 0) {
     if (dotdir && !to_alias) {
-      if (command.what == What::set) make_directory(control, accounts, command.account);
+      if (command.what == What::set) {
+        make_directory(control, accounts, command.account);
+        sync_rule_directories(*dot_directory(control));
+      }
       drop_root_to(conf::user_qmailc);
     } else if (command.what != What::test) {  // which has to look into homes
       const RuleAccount account = find_rule_account(control, accounts, command.account);

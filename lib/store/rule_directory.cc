@@ -25,6 +25,8 @@ constexpr std::string_view base = ".qmail";
 constexpr char lock_name[] = ".qmail-dot.lock";
 constexpr char new_name[] = ".qmail-dot.new";
 
+constexpr std::size_t longest_kept_name = 220;  // bytes: what is put around it fits into a name's 255
+
 constexpr mode_t private_mode = 0600, panel_mode = 0640, directory_mode = 02750, dotdir_mode = 0711;
 
 bool is_clean(std::string_view ext) {
@@ -34,6 +36,24 @@ bool is_clean(std::string_view ext) {
     if (c < 32 || (c >= 127 && c < 160) || c == '/') return false;
   }
   return true;
+}
+
+// Below DOTDIR.
+std::string directory_name(std::string_view login) {
+  if (login.empty() || login.starts_with('.') ||
+      login.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos)
+    throw PermError("\"" + std::string(login) + "\" cannot name a directory");
+  return std::string(login);
+}
+
+// "20261123T193000Z"
+std::string compact_utc(std::int64_t seconds) {
+  const time_t when = seconds;
+  tm parts{};
+  gmtime_r(&when, &parts);
+  char text[sizeof "20261123T193000Z"];
+  strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &parts);
+  return text;
 }
 
 }  // namespace
@@ -137,17 +157,46 @@ void make_rule_directories(const std::string& dotdir, uid_t panel_uid, gid_t pan
 }
 
 void make_rule_directory(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid) {
-  if (login.empty() || login.starts_with('.') ||
-      login.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos)
-    throw PermError("\"" + std::string(login) + "\" cannot name a directory");
+  const std::string name = directory_name(login), path = dotdir + "/" + name;
   const Fd top = open_file(dotdir, O_RDONLY | O_DIRECTORY);
-  const std::string name(login), path = dotdir + "/" + name;
   if (mkdirat(top.get(), name.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("mkdir " + path);
   const Fd own = open_file_at(top.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (fchown(own.get(), panel_uid, gid) != 0) throw_errno("chown " + path);
   if (fchmod(own.get(), directory_mode) != 0) throw_errno("chmod " + path);
-  fsync_fd(own.get(), path);
-  fsync_fd(top.get(), dotdir);
+}
+
+std::optional<std::string> set_rules_aside(const std::string& dotdir, std::string_view login,
+                                           std::int64_t now_seconds) {
+  const std::string name = directory_name(login);
+  const Fd top = try_open(dotdir, O_RDONLY | O_DIRECTORY);
+  if (!top) {
+    if (errno == ENOENT) return std::nullopt;
+    throw_errno("open " + dotdir);
+  }
+  if (const Fd own = try_open_at(top.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) {
+    // The group may be the next customer's before long, and the panel has no more business with it.
+    if (fchown(own.get(), 0, 0) != 0) throw_errno("chown " + dotdir + "/" + name);
+    if (fchmod(own.get(), S_IRWXU) != 0) throw_errno("chmod " + dotdir + "/" + name);
+    for (const char* own_file : {lock_name, new_name}) unlinkat(own.get(), own_file, 0);
+    if (unlinkat(top.get(), name.c_str(), AT_REMOVEDIR) == 0) return std::nullopt;  // else it is not empty
+  } else if (errno == ENOENT) {
+    return std::nullopt;
+  }  // else it is no directory, and goes as it is
+  const std::string aside = "." + name.substr(0, longest_kept_name) + "." + compact_utc(now_seconds);
+  for (int more = 1;; ++more) {
+    const std::string to = more == 1 ? aside : aside + "." + std::to_string(more);
+    if (renameat2(top.get(), name.c_str(), top.get(), to.c_str(), RENAME_NOREPLACE) == 0)
+      return dotdir + "/" + to;
+    if (errno != EEXIST) throw_errno("rename " + dotdir + "/" + name + " to " + to);
+  }
+}
+
+void sync_rule_directories(const std::string& dotdir) {
+  // One is enough: a journal takes what was done in the directories before it along.
+  if (const Fd top = try_open(dotdir, O_RDONLY | O_DIRECTORY))
+    fsync_fd(top.get(), dotdir);
+  else if (errno != ENOENT)
+    throw_errno("open " + dotdir);
 }
 
 }  // namespace hato

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,7 +62,15 @@ class RuleDirectory {
 void make_rule_directories(const std::string& dotdir, uid_t panel_uid, gid_t panel_gid);
 // DOTDIR/ACCOUNT, made by root for an account when it is not there, and mended: owner the panel's user, group
 // the account's gid, mode 02750 (the panel cannot give its files away; so they get the group from the
-// directory). Throws PermError for a login that names no directory, SystemError.
+// directory). It lasts after sync_rule_directories. Throws PermError for a login that names no directory,
+// SystemError.
 void make_rule_directory(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid);
+// Takes DOTDIR/ACCOUNT away from whoever has this login next: renamed to DOTDIR/.ACCOUNT.20261123T193000Z (no
+// login begins with a dot), root's alone; one without dot-files is removed. Returns the new path; nullopt:
+// there were no rules. It lasts after sync_rule_directories. Throws as above.
+std::optional<std::string> set_rules_aside(const std::string& dotdir, std::string_view login,
+                                           std::int64_t now_seconds);
+// What the two above did is on the disk, for however many accounts. No DOTDIR: nothing to do.
+void sync_rule_directories(const std::string& dotdir);
 
 }  // namespace hato

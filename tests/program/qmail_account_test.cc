@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "lib/base/conf.h"
@@ -26,13 +28,14 @@
 using namespace hato;
 using namespace hato::test;
 using namespace std::string_literals;
+namespace fs = std::filesystem;
 
 namespace {
 
 constexpr uid_t shared_uid = 47011;
 
 struct AccountsHome {
-  PrivateHome home{"qmail-account", "checkpassword", "qmail-popup", "qmail-pop3d"};
+  PrivateHome home{"qmail-account", "qmail-dot", "checkpassword", "qmail-popup", "qmail-pop3d"};
   Scratch homes;
 
   Result account(std::vector<std::string> words, const std::string& input = "") const {
@@ -323,6 +326,151 @@ TEST_CASE("qmail-account: import and export", "[qmail-account]") {
   CHECK(place.account({"import"}, all).code == 0);
   CHECK(place.account({"export", "--secrets"}).out == all);
   CHECK(logged_in("abc", "correct horse") == "in\n");
+}
+
+namespace {
+
+// An AccountsHome with a control/dotdir and qmail-dot.
+struct RulesPlace : AccountsHome {
+  RulesPlace() { home.write("control/dotdir", dots + "\n"), home.write("control/systemusers", "0\n"); }
+
+  Result dot(std::vector<std::string> words) const {
+    words.insert(words.begin(), installed("qmail-dot"));
+    return test::run(words);
+  }
+  // The names below DOTDIR.
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    if (!fs::exists(dots)) return found;
+    for (const auto& entry : fs::directory_iterator(dots)) found.push_back(entry.path().filename());
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+  // The same login again, with another group, begins without a rule.
+  void check_new(const std::string& login) const {
+    CAPTURE(login);
+    CHECK(dot({"list", "--json", login}).out == "{\"ok\":true,\"account\":\"" + login + "\",\"rules\":[]}\n");
+    struct stat st {};
+    REQUIRE(stat((dots + "/" + login).c_str(), &st) == 0);
+    CHECK(st.st_uid == passwd_user(std::string(conf::user_qmailc))->uid);
+    CHECK(st.st_gid == 47011);
+    CHECK((st.st_mode & 07777) == 02750);
+  }
+
+  Scratch scratch;
+  const std::string dots = scratch.path() + "/dots";
+};
+
+}  // namespace
+
+TEST_CASE("qmail-account: an account has its directory of rules from the beginning", "[qmail-account][dot]") {
+  const RulesPlace place;
+  place.add("abc", "");
+  CHECK(mode_of(place.dots) == 0711);
+  place.check_new("abc");
+  CHECK(
+      place
+          .account({"import"}, "{\"login\":\"info@x.example\",\"uid\":47012,\"gid\":47011,\"home\":\"/h\"}\n")
+          .code == 0);
+  place.check_new("info@x.example");
+  // A refused one leaves nothing, and neither does one that changes.
+  CHECK(place.account({"add", "x", "--uid", "0", "--gid", "5", "--home", "/h"}).code == 100);
+  CHECK(place.account({"import"}, "{\"login\":\"y\",\"uid\":5,\"gid\":5,\"home\":\"/h\"}\n{}\n").code == 100);
+  CHECK(place.dot({"set", "--forward", "joe@example.org", "abc", "shop"}).code == 0);
+  CHECK(place.account({"import", "--update"}, "{\"login\":\"abc\",\"relay\":true}\n").code == 0);
+  CHECK(place.names() == std::vector<std::string>{"abc", "info@x.example"});
+  CHECK(fs::exists(place.dots + "/abc/.qmail-shop"));
+  // What was begun before is gone on with.
+  REQUIRE(mkdir((place.dots + "/begun").c_str(), 0700) == 0);
+  place.add("begun", "");
+  place.check_new("begun");
+  CHECK(place.names() == std::vector<std::string>{"abc", "begun", "info@x.example"});
+
+  unlink(place.home.path("control/dotdir").c_str());
+  place.add("without", "");
+  CHECK(place.names().size() == 3);
+}
+
+TEST_CASE("qmail-account: nobody inherits the rules of a deleted account", "[qmail-account][dot]") {
+  const RulesPlace place;
+  place.add("abc", "");
+  REQUIRE(place.dot({"set", "--forward", "joe@example.org", "abc", "shop"}).code == 0);
+  const Result deleted = place.account({"delete", "abc"});
+  CHECK(deleted.code == 0);
+  REQUIRE(deleted.out.starts_with("rules=" + place.dots + "/.abc.2"));
+  const std::string aside = deleted.out.substr(6, deleted.out.size() - 7);
+  CHECK(fs::exists(aside + "/.qmail-shop"));
+  CHECK(owner_of(aside) == 0);  // no customer who is given the old group, and no panel
+  CHECK(mode_of(aside) == 0700);
+  place.add("abc", "");
+  place.check_new("abc");
+
+  // No rules, nothing to keep; and the words for a program.
+  CHECK(place.account({"delete", "abc"}).out.empty());
+  CHECK(place.names().size() == 1);
+  place.add("def", "");
+  REQUIRE(place.dot({"set", "--forward", "joe@example.org", "def"}).code == 0);
+  CHECK(place.account({"delete", "def", "--json"}).out.starts_with("{\"rules\":\"" + place.dots + "/.def."));
+  CHECK(place.names().size() == 2);
+
+  // The account is gone, its rules are not: killed in between. By add and by import they come to nobody.
+  for (const bool imported : {false, true}) {
+    place.add("ghi", "");
+    REQUIRE(place.dot({"set", "--forward", "joe@example.org", "ghi"}).code == 0);
+    REQUIRE(rename((place.dots + "/ghi").c_str(), (place.dots + "/kept").c_str()) == 0);
+    REQUIRE(place.account({"delete", "ghi"}).code == 0);
+    REQUIRE(rename((place.dots + "/kept").c_str(), (place.dots + "/ghi").c_str()) == 0);
+    const Result again =
+        imported
+            ? place.account({"import"}, "{\"login\":\"ghi\",\"uid\":47011,\"gid\":47011,\"home\":\"/h\"}\n")
+            : place.account({"add", "ghi", "--uid", "47011", "--gid", "47011", "--home", "/h"});
+    CHECK(again.code == 0);
+    CHECK(again.err.find(place.dots + "/.ghi.") != std::string::npos);
+    place.check_new("ghi");
+    REQUIRE(place.account({"delete", "ghi"}).code == 0);
+  }
+  // What is no directory is not followed.
+  REQUIRE(symlink("/etc", (place.dots + "/jkl").c_str()) == 0);
+  place.add("jkl", "");
+  place.check_new("jkl");
+  CHECK(owner_of("/etc") == 0);
+
+  // A user of the system gets mail before and after, so his rules are his.
+  place.home.write("control/systemusers", "1\n");
+  REQUIRE(place.account({"add", "nobody", "--system", "--home", "/h"}).code == 0);
+  REQUIRE(place.dot({"set", "--forward", "joe@example.org", "nobody"}).code == 0);
+  CHECK(place.account({"delete", "nobody"}).out.empty());
+  CHECK(fs::exists(place.dots + "/nobody/.qmail"));
+  REQUIRE(place.account({"add", "nobody", "--system", "--home", "/h"}).code == 0);
+  CHECK(fs::exists(place.dots + "/nobody/.qmail"));
+}
+
+// delete and add, killed anywhere: an account has its directory whenever it is there, and never a rule of an
+// earlier one.
+TEST_CASE("qmail-account: rules and kill -9", "[qmail-account][dot]") {
+  const RulesPlace place;
+  const std::string program = place.home.path("bin/qmail-account");
+  const Fd nowhere = open_file("/dev/null", O_RDWR);
+  unsigned seed = 1;
+  useconds_t longest = 1000;  // grows until a command comes to its end before it is killed
+  const auto run_killed = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), program);
+    Process process({.args = args, .fds = {{1, nowhere.get()}, {2, nowhere.get()}}});
+    usleep(static_cast<useconds_t>(rand_r(&seed)) % longest);
+    process.signal(SIGKILL);
+    if (process.wait(60) != 0) longest += longest / 8;
+  };
+  Accounts accounts;
+  for (int round = 0; round < 12; ++round) {
+    while (!accounts.find("abc"))
+      run_killed({"add", "abc", "--uid", "47011", "--gid", "47011", "--home", "/h"});
+    place.check_new("abc");
+    REQUIRE(place.dot({"set", "--forward", "joe@example.org", "abc"}).code == 0);
+    while (accounts.find("abc")) {
+      REQUIRE(fs::exists(place.dots + "/abc/.qmail"));
+      run_killed({"delete", "abc"});
+    }
+  }
 }
 
 TEST_CASE("qmail-account: contracts", "[qmail-account]") {
