@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/mail/date.h"
 #include "lib/mail/json.h"
 #include "lib/store/retry_slots.h"
@@ -11,6 +12,8 @@
 namespace hato {
 
 namespace {
+
+constexpr std::size_t mailq_reason_limit = 300;  // bytes
 
 void add_state(MessageView& view, const std::vector<StateRecord>& records) {
   for (const StateRecord& record : records) {
@@ -49,6 +52,19 @@ std::string field(const char* name, const std::string& value) {
 
 std::string when_said(const char* name, const std::string& value) {
   return value.empty() ? "" : field(name, value);
+}
+
+std::string first_line(const MessageView& view) {
+  std::string date = qmail_date(static_cast<std::int64_t>(view.listed.id.value() / 1000000));
+  date.resize(date.rfind(' '));  // the zone
+  return date + " GMT  #" + view.listed.id.text() + "  " + std::to_string(view.header.message_bytes()) +
+         "  <" + plain(view.envelope.sender) + "> " + (view.bouncing ? " bouncing" : "") +
+         (view.listed.held ? " held" : "") + "\n";
+}
+
+std::string recipient_line(const RecipientView& recipient, const std::string& address) {
+  return std::string(recipient.fate == RecipientFate::pending ? "" : "  done") + "\t" +
+         channel_name(recipient.route.channel) + "\t" + plain(address) + "\n";
 }
 
 }  // namespace
@@ -103,14 +119,22 @@ std::string plain(std::string text) {
 }
 
 std::string as_listing(const MessageView& view) {
-  std::string date = qmail_date(static_cast<std::int64_t>(view.listed.id.value() / 1000000));
-  date.resize(date.rfind(' '));  // the zone
-  std::string text = date + " GMT  #" + view.listed.id.text() + "  " +
-                     std::to_string(view.header.message_bytes()) + "  <" + plain(view.envelope.sender) +
-                     "> " + (view.bouncing ? " bouncing" : "") + (view.listed.held ? " held" : "") + "\n";
+  std::string text = first_line(view);
   for (const RecipientView& recipient : view.recipients)
-    text += std::string(recipient.fate == RecipientFate::pending ? "" : "  done") + "\t" +
-            channel_name(recipient.route.channel) + "\t" + plain(recipient.route.recipient) + "\n";
+    text += recipient_line(recipient, recipient.route.recipient);
+  return text;
+}
+
+std::string as_mailq(const MessageView& view) {
+  std::string text = first_line(view);
+  for (const RecipientView& recipient : view.recipients) {
+    text += recipient_line(recipient, recipient.address);
+    if (recipient.fate != RecipientFate::pending || recipient.text.empty()) continue;
+    std::string why = recipient.text;
+    while (!why.empty() && why.back() == '\n') why.pop_back();
+    std::replace(why.begin(), why.end(), '\n', ' ');
+    text += "\t\t(" + plain(log_safe(why, mailq_reason_limit)) + ")\n";
+  }
   return text;
 }
 

@@ -45,8 +45,10 @@ MessageView view_of(const QueueListing& queue, const ListedMessage& listed, Open
 std::optional<std::int64_t> next_attempt(const MessageView& view, const RecipientView& recipient,
                                          std::int64_t now);
 
-// qmail-qread's form: several lines.
+// qmail-qread's form: several lines, each recipient as he is delivered to.
 std::string as_listing(const MessageView& view);
+// mailq's: each recipient as the sender wrote him, and what the last attempt at one that is pending said.
+std::string as_mailq(const MessageView& view);
 // One line, qmail-qread(8) has the names. `full` adds the origin.
 std::string as_json(const MessageView& view, bool full);
 // {"id":...,"error":...}

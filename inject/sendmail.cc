@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "inject/injection.h"
+#include "inject/queue_view.h"
 #include "inject/sendmail_options.h"
 #include "inject/verification.h"
 #include "lib/base/conf.h"
@@ -86,7 +87,8 @@ int body(int argc, char** argv) {
       parse_sendmail(name, std::vector<std::string>(argv + (argc > 0), argv + argc));
   switch (command.mode) {
     case SendmailMode::queue:
-      run("qmail-qread");
+      show_queue();
+      break;
     case SendmailMode::smtp:
       run_smtp_session();
     case SendmailMode::verify:

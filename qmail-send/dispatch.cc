@@ -76,8 +76,9 @@ void Dispatch::handle_signals(SendSignals& signals) {
   }
   if (signals.child_ended) {
     signals.child_ended = 0;
-    while (waitpid(-1, nullptr, WNOHANG) > 0) {
-    }
+    pid_t pid;
+    while ((pid = waitpid(-1, nullptr, WNOHANG)) > 0)
+      if (const std::string trouble = lists_.ended(pid); !trouble.empty()) log_.warning(trouble);
   }
 }
 
@@ -164,6 +165,8 @@ void Dispatch::wait(const SendSignals& signals, const sigset_t& mask) {
   for (const Lane& l : lanes_) watch(l.alive ? l.spawner.fd() : -1, true, l.blocked);
   watch(cleaner_alive_ ? cleaner_.fd() : -1, true, cleaner_.blocked());
   watch(flushes_.fd(), true, false);
+  const std::size_t list = polled.size();
+  watch(lists_.fd(), true, false);
   const std::size_t first_notice = polled.size();
   for (const int fd : notices_.fds()) watch(fd, true, false);
   const std::size_t first_request = polled.size();
@@ -194,7 +197,8 @@ void Dispatch::wait(const SendSignals& signals, const sigset_t& mask) {
                        [](const pollfd& p) { return p.revents != 0; });
   };
   if (any_ready(first_notice, first_request)) take_notices();
-  if (polled[first_notice - 1].revents != 0)
+  if (polled[list].revents != 0) lists_.take();
+  if (polled[list - 1].revents != 0)
     for (const QueueId id : flushes_.collect()) retry_soon(id);
   if (any_ready(first_request, polled.size())) take_requests();
 }

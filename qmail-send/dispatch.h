@@ -31,6 +31,7 @@
 #include "qmail-send/cleaner.h"
 #include "qmail-send/flush_scan.h"
 #include "qmail-send/held_messages.h"
+#include "qmail-send/list_server.h"
 #include "qmail-send/message.h"
 #include "qmail-send/new_mail.h"
 #include "qmail-send/notice_sender.h"
@@ -231,6 +232,7 @@ class Dispatch {
   std::deque<QueueId> to_notify_;
 
   RequestServer requests_ = make_request_server();
+  ListServer lists_;
   HeldMessages held_;
   FlushScan flushes_;
   std::unordered_set<std::uint64_t> retries_;  // to be brought forward

@@ -63,6 +63,7 @@ Fd partner(int number) {
   if (fstat(number, &st) != 0 || !S_ISSOCK(st.st_mode))
     throw TempError("descriptor " + std::to_string(number) +
                     " is no socket: qmail-send is started by qmail-start");
+  set_cloexec(number, true);  // not for the programs that we start
   return Fd(number);
 }
 

@@ -6,6 +6,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
+#include "lib/net/queue_list.h"
 #include "lib/net/send_channel.h"
 #include "qmail-send/dispatch.h"
 
@@ -48,6 +49,11 @@ void Dispatch::listen_for_requests() {
     requests_.listen(send_socket_path());
   } catch (const Error& e) {
     log_.warning(e.text() + ": qmail-q and ETRN will not reach this qmail-send");
+  }
+  try {
+    lists_.listen(list_socket_path());
+  } catch (const Error& e) {
+    log_.warning(e.text() + ": mailq will show users nothing");
   }
 }
 

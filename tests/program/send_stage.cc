@@ -88,7 +88,7 @@ QueueId SendStage::put(const QueuedEnvelope& envelope, std::int64_t age, bool in
   header.prepended_crc = crc32c(field);
   header.body_crc = crc32c(text);
   header.recipients = static_cast<std::uint32_t>(envelope.recipients.size());
-  header.uid = 1234;
+  header.uid = uid_;
   header.qp = 77;
   const std::string whole = encode_header(header) + bytes;
   const std::string unnamed = paths_.queue + "/new/.test";

@@ -38,6 +38,8 @@ class SendStage {
               bool in_new = true, const std::string& text = "Subject: x\n\nbody\n");
   QueueId put(const QueuedEnvelope& envelope, std::int64_t age = 0, bool in_new = true,
               const std::string& text = "Subject: x\n\nbody\n");
+  // Whom the gate knows the messages put from now on to come from; 1234 at first.
+  void comes_from(uid_t uid) { uid_ = uid; }
   void pull_trigger(QueueId id);
   QueueId put_and_pull(const std::string& sender, const std::vector<std::string>& recipients) {
     const QueueId id = put(sender, recipients);
@@ -84,6 +86,7 @@ class SendStage {
 
   ScratchDirectory scratch_;
   std::string log_path_;
+  uid_t uid_ = 1234;
   QueuePaths paths_;
   std::vector<std::string> control_files_;
   Fd spawners_[channels];

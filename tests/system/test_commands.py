@@ -679,18 +679,41 @@ def test_smtp_on_pipes():
 
 
 def test_queue_listing():
-    """sendmail -bp and mailq: qmail-qread's listing, for those who may read the queue."""
+    """sendmail -bp and mailq in the hands of root: all of the queue, whether mail is being delivered or not."""
     with Gate() as gate:
+        equal(call(f"{ROOT}/usr/bin/mailq").stdout, b"Mail queue is empty\n")
         equal(gate.shell(f"{SM} -fjoe@x.example bob@b.example ann", PLAIN).returncode, 0)
-        listing = call(gate.bin / "qmail-qread").stdout
-        expect(re.search(rb"#\d+  \d+  <joe@x.example> \n\tremote\tbob@b.example\n\tlocal\tann@mail.test\n", listing),
-               f"{listing!r}")
-        for command in ([f"{ROOT}{SM}", "-bp"], [f"{ROOT}/usr/bin/mailq"], [f"{ROOT}/usr/bin/mailq", "-Ac", "-v"],
-                        [f"{ROOT}{SM}", "-bpu"]):
+        listing = call(f"{ROOT}/usr/bin/mailq").stdout
+        expect(re.search(rb"#\d+  \d+  <joe@x.example> \n\tremote\tbob@b.example\n\tlocal\tann@mail.test\n"
+                         rb"-- 1 Kbytes in 1 Request.\n$", listing), f"{listing!r}")
+        for command in ([f"{ROOT}{SM}", "-bp"], [f"{ROOT}/usr/bin/mailq", "-Ac", "-v"], [f"{ROOT}{SM}", "-bpu"]):
             equal(call(*command).stdout, listing, str(command))
+        expect(listing.startswith(call(gate.bin / "qmail-qread").stdout), "qmail-qread has the same lines")
         refused = gate.shell(f"{SM} -bp", "")
         equal(refused.returncode, 111)
-        expect(b"cannot read" in refused.stderr, f"{refused.stderr!r}")
+        expect(b"qmail-send is not running" in refused.stderr, f"{refused.stderr!r}")
+
+
+def test_queue_listing_of_a_user():
+    """mailq of a customer: what his uid handed in, by whatever sender address, and nothing else of the queue."""
+    with Suite(smtp=False, pop=False, control={"smtproutes": "b.example:127.0.0.1:1"}) as suite:
+        ann, bob = suite.accounts
+
+        def as_user(user, *command, data=b""):
+            return call(*command, check=False, user=user.uid, group=user.gid, extra_groups=[], data=data)
+
+        equal(as_user(ann, suite.bin / "mailq").stdout, b"Mail queue is empty\n")
+        for user, recipient in ((ann, "one@b.example"), (bob, "two@b.example")):
+            equal(as_user(user, suite.bin / "sendmail", "-fjoe@x.example", recipient, data=PLAIN.encode()).returncode, 0)
+            suite.wait_log(r"delivery 1: deferral: ")  # and then the host is left alone for a while
+        said = rb"\n\t\t\(.*Connection refused.*\)"
+        for user, own, reason, other in ((ann, b"one@b.example", said, b"two@b.example"), (bob, b"two@b.example", b"", b"one@b.example")):
+            shown = as_user(user, suite.bin / "sendmail", "-bp")
+            equal((shown.returncode, shown.stderr), (0, b""))
+            expect(re.search(rb"<joe@x.example> \n\tremote\t" + own + reason + rb"\n-- 1 Kbytes in 1 Request.\n$", shown.stdout),
+                   f"{shown.stdout!r}")
+            expect(other not in shown.stdout, f"{shown.stdout!r}")
+        expect(call(suite.bin / "mailq").stdout.endswith(b"-- 1 Kbytes in 2 Requests.\n"), "root sees both")
 
 
 def test_flush_of_a_host():
