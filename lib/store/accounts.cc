@@ -146,7 +146,7 @@ std::optional<AccountInEnvironment> parse_account_variable(std::string_view text
   const bool any = text.starts_with(any_line);
   if (any) text.remove_prefix(any_line.size());
   std::optional<Account> account = parse_account(login, text);
-  if (!account || login.empty()) return std::nullopt;
+  if (!account || login.empty() || login.find('\0') != std::string_view::npos) return std::nullopt;
   return AccountInEnvironment{std::move(*account), any};
 }
 

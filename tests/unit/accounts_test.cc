@@ -125,6 +125,7 @@ TEST_CASE("accounts: the account in the environment", "[accounts]") {
   CHECK_FALSE(parse_account_variable(""));
   CHECK_FALSE(parse_account_variable(plain));
   CHECK_FALSE(parse_account_variable("login=\n"s + plain));
+  CHECK_FALSE(parse_account_variable("login=a\0b\n"s + plain));
   CHECK_FALSE(parse_account_variable("login=abc"));
   CHECK(parse_account_variable("login=abc\n"s + plain));
 }
