@@ -9,6 +9,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/mail/address.h"
+#include "lib/mail/closed_address.h"
 #include "lib/store/orders.h"
 #include "lib/store/routing.h"
 
@@ -113,7 +114,8 @@ void AddressWalk::look_at_local(Search& search, WalkStep step, const Route& rout
                           user.to.ext,
                           default_delivery_of(user, "./Maildir/"),
                           user.any,
-                          user.account && user.account->programs};
+                          user.account && user.account->programs,
+                          OrdersReader{user.to.uid, user.to.gid}};
   if (const std::string trouble = home_trouble(user.to.home); !trouble.empty()) return end_here(trouble);
   std::optional<Orders> orders;
   Fd home;
@@ -143,14 +145,18 @@ void AddressWalk::look_at_local(Search& search, WalkStep step, const Route& rout
   }
   if (!search.file.empty() && !search.seen.insert(node).second) return;
   const Dotfile dotfile = orders->parse();
-  if (dotfile.problem) step.note = *dotfile.problem;
+  const std::optional<std::string> words = closing_words(dotfile);
+  if (words)
+    step.note = "closed: qmail-rcptd has it refused by \"" + closed_reply(*words) + "\"";
+  else if (dotfile.problem)
+    step.note = *dotfile.problem;
   std::vector<std::string> forwards;
   for (const DotfileInstruction& instruction : dotfile.instructions) {
     const char* name = kind_name(instruction.kind);
     if (name == nullptr) continue;
     if (step.instructions.size() < max_step_instructions)
       step.instructions.push_back({name, std::string(instruction.text)});
-    if (instruction.kind == Kind::forward) forwards.emplace_back(instruction.text);
+    if (instruction.kind == Kind::forward && !words) forwards.emplace_back(instruction.text);
   }
   const std::string address = step.address;
   search.steps.push_back(std::move(step));

@@ -57,7 +57,9 @@ const Texts english = {
     .forward_hint = "One address a line.",
     .refuse = "Closed: send it back",
     .refuse_text = "What the sender is told",
-    .refuse_hint = "One line, for instance: This address is no longer in use.",
+    .refuse_hint =
+        "One line in English, for instance: This address is no longer in use. Other mail servers do not show "
+        "other scripts; in their place they say that the address takes no mail.",
     .discard = "Throw it away",
     .discard_hint = "Nobody is told. There is no way to get such mail back.",
     .vacation_on = "Answer with a vacation reply",
@@ -145,7 +147,9 @@ const Texts japanese = {
     .forward_hint = "1 行に 1 アドレスずつ入力してください。",
     .refuse = "受信を停止し、送信者に送り返す",
     .refuse_text = "送信者に知らせる文",
-    .refuse_hint = "1 行で入力してください。例：このアドレスは使用されていません。",
+    .refuse_hint =
+        "半角英数字 1 行で入力してください。例：This address is no longer in "
+        "use.（日本語は送信者側に表示されないため、定型の英文になります。）",
     .discard = "破棄する",
     .discard_hint = "送信者には何も知らされず、破棄したメールは元に戻せません。",
     .vacation_on = "自動返信する",

@@ -11,6 +11,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
+#include "lib/mail/closed_address.h"
 #include "lib/mail/domain.h"
 #include "lib/store/dotfile.h"
 #include "lib/store/mailbox_quota.h"
@@ -98,16 +99,16 @@ RecipientCheck::Finding RecipientCheck::check(const PolicyRequest& request, uid_
   }
 }
 
-std::string_view RecipientCheck::recipient(const PolicyRequest& request) {
+std::string RecipientCheck::recipient(const PolicyRequest& request) {
   const std::string_view address = request.value("recipient");
   if (request.value("protocol_state") != policy_state_name(PolicyState::rcpt) || address.empty())
-    return rcptd_go_on;
+    return std::string(rcptd_go_on);
   const Route route = router().route(address);
-  if (route.channel != Channel::local) return rcptd_go_on;
+  if (route.channel != Channel::local) return std::string(rcptd_go_on);
   const std::size_t at = route.recipient.rfind('@');
   const Resolution who = recipients_.find(std::string_view(route.recipient).substr(0, at),
                                           std::string_view(route.recipient).substr(at + 1));
-  if (std::holds_alternative<NoMailbox>(who)) return rcptd_no_mailbox;
+  if (std::holds_alternative<NoMailbox>(who)) return std::string(rcptd_no_mailbox);
   const LocalUser* user = std::get_if<LocalUser>(&who);
   if (user == nullptr) throw TempError("only the system's users can tell");
   if (user->to.uid == 0) throw TempError("deliveries as root are not made");
@@ -118,15 +119,20 @@ std::string_view RecipientCheck::recipient(const PolicyRequest& request) {
                                 user->to.ext,
                                 default_delivery_of(*user, usual_delivery),
                                 user->any,
-                                user->account && user->account->programs};
+                                user->account && user->account->programs,
+                                OrdersReader{user->to.uid, user->to.gid}};
   const DotfilePlace place(control_, question, home.get());
   const std::optional<Orders> orders = place.orders(question, conf::break_chars);
-  if (!orders) return rcptd_no_mailbox;
-  if (!user->account) return rcptd_go_on;
-  if (!goes_into(orders->parse(), user->account->mailbox)) return rcptd_go_on;
+  if (!orders) return std::string(rcptd_no_mailbox);
+  const Dotfile dotfile = orders->parse();
+  if (const std::optional<std::string> words = closing_words(dotfile)) {
+    place.list_owner(question.dash, question.ext);  // qmail-local asks before any program: it must be known
+    return closed_reply(*words);
+  }
+  if (!user->account || !goes_into(dotfile, user->account->mailbox)) return std::string(rcptd_go_on);
   // A message has a byte at least; SIZE tells of more.
   const std::uint64_t bytes = std::max<std::uint64_t>(1, least_stored_size(number_of(request.value("size"))));
-  return has_room(*user->account, home.get(), bytes) ? rcptd_go_on : rcptd_mailbox_full;
+  return std::string(has_room(*user->account, home.get(), bytes) ? rcptd_go_on : rcptd_mailbox_full);
 }
 
 bool RecipientCheck::has_room(const Account& account, int home, std::uint64_t bytes) {

@@ -20,7 +20,7 @@
 
 namespace hato {
 
-// The actions of qmail-rcptd (lib/net/policy.h).
+// The actions of qmail-rcptd (lib/net/policy.h), besides closed_reply of lib/mail/closed_address.h.
 inline constexpr std::string_view rcptd_go_on = "DUNNO";
 inline constexpr std::string_view rcptd_no_mailbox = "550 5.1.1 sorry, no mailbox here by that name (#5.1.1)";
 inline constexpr std::string_view rcptd_mailbox_full = "452 4.5.2 sorry, mailbox is full (#4.5.2)";
@@ -41,7 +41,7 @@ class RecipientCheck {
   Finding check(const PolicyRequest& request, uid_t asker);
 
  private:
-  std::string_view recipient(const PolicyRequest& request);
+  std::string recipient(const PolicyRequest& request);
   std::string use_answer(const std::string& login, uid_t asker);
   // What the mailbox of an account holds. Throws TempError when that cannot be known.
   QuotaUse use_of(const Account& account, int home, const QuotaUse& coming);

@@ -98,11 +98,10 @@ Dotfile parse_dotfile(std::string_view text, bool forward_only, const Confinemen
     DotfileInstruction instruction = classify(without_trailing_blanks(text.substr(0, end)));
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     dotfile.problem = problem_with(instruction, forward_only, ++line_number);
-    if (confinement != nullptr && !dotfile.problem) {
-      if (instruction.kind == Kind::program && parse_suite_command(instruction.text))
-        instruction.kind = Kind::suite_program;
+    if (!dotfile.problem && instruction.kind == Kind::program && parse_suite_command(instruction.text))
+      instruction.kind = Kind::suite_program;
+    if (!dotfile.problem && confinement != nullptr)
       dotfile.problem = forbidden(instruction, *confinement, line_number);
-    }
     if (dotfile.problem) break;
     if (instruction.kind == Kind::list) forward_only = true;
     dotfile.instructions.push_back(instruction);

@@ -11,13 +11,13 @@ namespace hato {
 struct DotfileInstruction {
   enum class Kind {
     comment,   // "#..." or a blank line that is not the first; text: the line
-    program,   // "|command"; text: the command for sh -c
+    program,   // "|command"; text: the command, for sh -c
     forward,   // "&address", or anything that begins with none of # | & . / +; text: the address, unparsed
     mbox,      // begins with . or /, does not end with /; text: the file name
     maildir,   // begins with . or /, ends with /; text: the directory name with its slash
     list,      // "+list": from here on the file is a mailing list and may only forward
     reserved,  // another "+word": ignored, as qmail does
-    suite_program,  // a program line of lib/mail/suite_command.h in a confined file; text: the command
+    suite_program,  // a program line of lib/mail/suite_command.h, for no shell; text: the command
   };
   Kind kind;
   std::string_view text;  // without trailing blanks and tabs; points into the text that was parsed

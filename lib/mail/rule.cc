@@ -33,7 +33,8 @@ struct Line {
 };
 
 bool is_instruction(Kind kind) {
-  return kind == Kind::forward || kind == Kind::mbox || kind == Kind::maildir || kind == Kind::program;
+  return kind == Kind::forward || kind == Kind::mbox || kind == Kind::maildir || kind == Kind::program ||
+         kind == Kind::suite_program;
 }
 
 bool is_target(std::string_view raw) {
@@ -59,12 +60,6 @@ std::optional<Vacation> vacation_of(std::string_view command) {
   } catch (const PermError&) {
     return std::nullopt;  // somebody's own, or damaged by hand
   }
-}
-
-std::optional<std::string> refusal_of(std::string_view command) {
-  const std::optional<std::vector<std::string>> words = parse_suite_command(command);
-  if (!words || words->front() != "bouncesaying") return std::nullopt;
-  return words->back();
 }
 
 Line understood(std::string_view text, std::string_view mailbox) {
@@ -98,15 +93,15 @@ Line understood(std::string_view text, std::string_view mailbox) {
         line.value = *folder;
       }
       break;
-    case Kind::program:
+    case Kind::suite_program:
       if ((line.vacation = vacation_of(instruction.text))) {
         line.is = Line::Is::vacation;
-      } else if (const auto refusal = refusal_of(instruction.text)) {
+      } else if (const auto refusal = bounce_words(instruction.text)) {
         line.is = Line::Is::refusal;
         line.value = *refusal;
       }
       break;
-    case Kind::suite_program:  // only where a file is confined
+    case Kind::program:
     case Kind::comment:
     case Kind::list:
     case Kind::reserved:
@@ -203,7 +198,7 @@ class Edit {
         if (!rule_.refusal) return;
         if (line.again) break;
         refuses_ = true;
-        if (line.value != *rule_.refusal) return put(refusal_line(rule_), Kind::program);
+        if (line.value != *rule_.refusal) return put(refusal_line(rule_), Kind::suite_program);
         break;
       case Line::Is::nothing:
         return;
@@ -215,7 +210,7 @@ class Edit {
 
   std::string finish() {
     // A refusal or reply comes before all else that the file does, and behind the comments at its top.
-    if (rule_.refusal && !refuses_) insert(behind_comments(), refusal_line(rule_), Kind::program);
+    if (rule_.refusal && !refuses_) insert(behind_comments(), refusal_line(rule_), Kind::suite_program);
     if (rule_.vacation && !replies_) insert(behind_comments(), vacation_line(rule_), reply_kind());
     // The copy comes before what only forwards, new forwards behind old ones.
     if (rule_.keep && !copied_) insert(first_forward(), copy_line(rule_, mailbox_), Kind::maildir);
@@ -237,7 +232,7 @@ class Edit {
   void insert(std::size_t at, std::string text, Kind kind) {
     out_.insert(out_.begin() + static_cast<std::ptrdiff_t>(at), {std::move(text), kind});
   }
-  Kind reply_kind() const { return rule_.vacation_on ? Kind::program : Kind::comment; }
+  Kind reply_kind() const { return rule_.vacation_on ? Kind::suite_program : Kind::comment; }
   bool delivers() const {
     return std::any_of(out_.begin(), out_.end(), [](const Out& line) { return is_instruction(line.kind); });
   }

@@ -14,12 +14,13 @@
 #include <vector>
 
 #include "lib/base/error.h"
+#include "lib/mail/closed_address.h"
 #include "lib/mail/dotfile.h"
 #include "lib/mail/vacation.h"
 
 namespace hato {
 
-inline constexpr std::size_t max_refusal = 500;  // bytes
+inline constexpr std::size_t max_refusal = max_closed_text;  // bytes; all of them are said at RCPT
 
 struct Rule {
   std::vector<std::string> forward;  // raw addresses, in the order of the file, none twice

@@ -71,6 +71,12 @@ std::optional<std::vector<std::string>> parse_suite_command(std::string_view com
   return words;
 }
 
+std::optional<std::string> bounce_words(std::string_view command) {
+  const std::optional<std::vector<std::string>> words = parse_suite_command(command);
+  if (!words || words->front() != "bouncesaying") return std::nullopt;
+  return words->back();
+}
+
 std::string suite_command(const std::vector<std::string>& words) {
   std::string command;
   for (const std::string& word : words) {

@@ -24,6 +24,18 @@ bool names_one_directory(std::string_view user) {
          user.find('\0') == std::string_view::npos;
 }
 
+// Has the reader this right (S_IROTH or S_IXOTH), by the mode alone? He has no group but his own.
+void require_right(const struct stat& status, mode_t right, const std::optional<OrdersReader>& reader,
+                   const std::string& name) {
+  if (!reader) return;
+  const mode_t wanted = status.st_uid == reader->uid   ? right << 6
+                        : status.st_gid == reader->gid ? right << 3
+                                                       : right;
+  if ((status.st_mode & wanted) != 0) return;
+  errno = EACCES;
+  cannot_open(name);
+}
+
 struct stat status_of(int fd, const std::string& name) {
   struct stat status {};
   if (fstat(fd, &status) != 0) cannot_open(name);
@@ -43,21 +55,24 @@ DotfilePlace::DotfilePlace(const Control& control, const OrdersQuestion& questio
   if (!dotdir || dotdir->empty()) return;
   if (!dotdir->starts_with('/')) throw TempError("Uh-oh: control/dotdir is not an absolute path. (#4.3.5)");
   panel_ = true;
-  open_panel_directory(*dotdir, question.user);
+  open_panel_directory(*dotdir, question);
 }
 
 // Both are opened for their names only: the user may search his directory but perhaps not read it.
-void DotfilePlace::open_panel_directory(const std::string& dotdir, const std::string& user) {
+void DotfilePlace::open_panel_directory(const std::string& dotdir, const OrdersQuestion& question) {
+  const std::string& user = question.user;
   if (!names_one_directory(user))
     throw TempError("Uh-oh: this user's name cannot name a directory below control/dotdir. (#4.3.5)");
   const Fd top = try_open(dotdir, O_PATH | O_DIRECTORY);
   if (!top) cannot_open(dotdir);
   const struct stat above = status_of(top.get(), dotdir);
+  require_right(above, S_IXOTH, question.reader, dotdir);
   directory_ = try_open_at(top.get(), user, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   if (!directory_ && errno != ENOENT) cannot_open(dotdir + "/" + user);
   panel_owner_ = above.st_uid;
   if (directory_) {
     const struct stat own = status_of(directory_.get(), dotdir + "/" + user);
+    require_right(own, S_IXOTH, question.reader, dotdir + "/" + user);
     if (above.st_uid == 0 && own.st_uid != 0)
       if (const std::optional<uid_t> panel = panel_user()) panel_owner_ = panel;
     if ((own.st_uid != 0 && own.st_uid != *panel_owner_) || (own.st_mode & forbidden_write_bits) != 0)
@@ -76,6 +91,9 @@ std::optional<Orders> DotfilePlace::orders(const OrdersQuestion& question, std::
     choice = find_dotfile(directory_.get(), question.dash, question.ext, breaks, panel_owner_);
   if (!choice && !question.dash.empty() && !question.any) return std::nullopt;
   if (choice) {
+    if (question.reader)
+      require_right(status_of(choice->file.get(), choice->name.name), S_IROTH, question.reader,
+                    choice->name.name);
     std::optional<std::string> text = read_all(choice->file.get(), dotfile_limit, choice->name.name);
     if (!text) throw TempError("Unable to open " + choice->name.name + ": file is too large. (#4.3.0)");
     orders.text = *std::move(text);

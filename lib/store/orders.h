@@ -43,14 +43,22 @@ struct Orders {
 // before. Throws SystemError.
 std::optional<uid_t> panel_user();
 
+// As whom qmail-local reads. Who has more rights than this user asks for him: what he could not reach or read
+// is a TempError then, too.
+struct OrdersReader {
+  uid_t uid;
+  gid_t gid;
+};
+
 // Whose dot-files, and what qmail-local was told besides.
 struct OrdersQuestion {
   std::string user;  // qmail-local's first argument: the account's login
   std::string home;  // absolute
   std::string dash, ext;
   std::string default_delivery;
-  bool any = false;       // without a rule the default delivery takes any extension
-  bool programs = false;  // program lines although they are confined
+  bool any = false;                      // without a rule the default delivery takes any extension
+  bool programs = false;                 // program lines although they are confined
+  std::optional<OrdersReader> reader{};  // nullopt: we ourselves
 };
 
 class DotfilePlace {
@@ -64,7 +72,7 @@ class DotfilePlace {
   ListOwner list_owner(std::string_view dash, std::string_view ext) const;
 
  private:
-  void open_panel_directory(const std::string& dotdir, const std::string& user);
+  void open_panel_directory(const std::string& dotdir, const OrdersQuestion& question);
 
   int home_;
   bool panel_ = false;  // control/dotdir counts

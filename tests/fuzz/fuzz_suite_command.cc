@@ -1,8 +1,10 @@
 // Program lines that are run without a shell, and the file that they stand in: what is taken is one of our
-// programs, is written again as the same words, and a confined file names nothing outside the home.
+// programs, is written again as the same words, a confined file names nothing outside the home, and what a
+// closed address says is one line of a reply.
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "lib/mail/closed_address.h"
 #include "lib/mail/dotfile.h"
 #include "lib/mail/suite_command.h"
 
@@ -16,6 +18,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (program == "bouncesaying" && words->size() != 2) abort();
     if (parse_suite_command(suite_command(*words)) != words) abort();
   }
+  // One line of a reply, whatever the words are.
+  const std::string reply = closed_reply(text);
+  if (reply.size() > 500 || !reply.starts_with("550 5.7.1 ") || !reply.ends_with(" (#5.7.1)") ||
+      reply.find_first_not_of(' ', 10) == reply.rfind("(#"))
+    abort();
+  for (const char c : reply)
+    if (c < ' ' || c == 127) abort();
+  if (const auto words = closing_words(parse_dotfile(text, false)))
+    if (words->find('\n') != std::string::npos) abort();
   const Confinement confinement{false, "/home/abc", "/var/mail/abc"};
   for (const DotfileInstruction& instruction : parse_dotfile(text, false, &confinement).instructions) {
     if (instruction.kind == Kind::program) abort();

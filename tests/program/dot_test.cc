@@ -343,6 +343,10 @@ TEST_CASE("qmail-dot: in the homes, without control/dotdir", "[dot]") {
   CHECK(stage.dot_as(abc_uid, {"set", "abc", "x", "--no-forward"}).code == 0);
   CHECK(slurp(stage.home_of("abc") + "/.qmail-x") == "./Maildir/\n");
   CHECK(stage.dot_as(abc_uid, {"get", "one", "x"}).code == 100);
+  CHECK(stage.dot({"set", "abc", "old", "--refuse", "It's closed"}).code == 0);
+  const Result closed = stage.dot({"test", "abc-old@mail.example"});
+  INFO(closed.out << closed.err);
+  CHECK(closed.out.find("refused by \"550 5.7.1 It's closed (#5.7.1)\"") != std::string::npos);
   CHECK(stage.dot({"init"}).code == 100);
 }
 

@@ -154,7 +154,7 @@ class Rcptd {
     process_->signal(SIGTERM);
     CHECK(process_->wait() == 0);
   }
-  // "yes" (go on) or "no" (550, word for word).
+  // "yes" (go on), "no" and "full" (word for word), "closed WORDS".
   std::string says(const std::string& recipient, const std::string& state = "RCPT",
                    const std::string& sender = "s@there.example", const std::string& size = "0") {
     std::string request;
@@ -170,6 +170,8 @@ class Rcptd {
       return "no";
     if (answer == PolicyAnswer{PolicyAction::reject, 452, "4.5.2", "sorry, mailbox is full (#4.5.2)"})
       return "full";
+    if (answer.action == PolicyAction::reject && answer.code == 550 && answer.status == "5.7.1")
+      return "closed " + answer.text;
     return "?" + answer.text;
   }
   Process& process() { return *process_; }
@@ -198,8 +200,8 @@ class Rcptd {
 };
 
 // What delivery says about a recipient: "yes", "no", or "later"; "-" when the system's users would have to be
-// asked.
-std::string delivery_says(const std::string& recipient) {
+// asked. really: by delivering; then a bounce is "bounced", and what was said.
+std::string delivery_says(const std::string& recipient, bool really = false) {
   const Route route = read_router(Control()).route(recipient);
   if (route.channel != Channel::local) return "yes";
   const std::size_t at = route.recipient.rfind('@');
@@ -208,9 +210,14 @@ std::string delivery_says(const std::string& recipient) {
   if (std::holds_alternative<NoMailbox>(who)) return "no";
   const LocalUser* user = std::get_if<LocalUser>(&who);
   if (user == nullptr) return "-";
+  ScratchDirectory scratch;
   Start start;
-  start.args = {installed("qmail-local"),
-                "-n",
+  start.args = {"/bin/sh",
+                "-c",
+                "exec \"$@\" <" + scratch.write("message", "Subject: x\n\nx\n"),
+                "sh",
+                installed("qmail-local"),
+                really ? "-N" : "-n",
                 "--",
                 user->to.user,
                 user->to.home,
@@ -223,9 +230,10 @@ std::string delivery_says(const std::string& recipient) {
   start.env[account_variable] = account_variable_of(*user, "./Maildir/");
   start.uid = user->to.uid;
   start.gid = user->to.gid;
-  const Outcome done = run(start, "Subject: x\n\nx\n");
+  const Outcome done = run(start);
   if (has(done.err, "home directory is sticky")) return "later";  // -n only warns
   if (done.code == 0) return "yes";
+  if (done.code == 100 && really) return "bounced " + done.out + done.err;
   if (done.code == 100)
     return has(done.out + done.err, "no mailbox here by that name") ? "no" : "?" + done.out + done.err;
   return done.code == 111 ? "later" : "?" + std::to_string(done.code);
@@ -291,6 +299,91 @@ TEST_CASE("rcptd: what it says", "[rcptd]") {
   hosted.accounts({"abc", "nobody"});
   CHECK(rcptd.says("nobody@pobox.example") == "yes");
   CHECK(rcptd.says("own@pobox.example") == "no");
+}
+
+TEST_CASE("rcptd: a closed address", "[rcptd]") {
+  const bool panel = GENERATE(false, true);
+  ScratchDirectory dotdir;
+  Controls controls{{"systemusers", "0\n"}, {"subdomains", "pobox.example\n"}};
+  if (panel) controls["dotdir"] = dotdir.path() + "\n";
+  Hosted hosted(controls);
+  hosted.accounts({"abc", "full"},
+                  [](Account& account) { account.quota_messages = account.login == "full"; });
+  const User qmailc = *passwd_user(std::string(conf::user_qmailc)),
+             alias = *passwd_user(std::string(conf::user_alias));
+  const auto rule = [&](const std::string& login, const std::string& name, const std::string& text,
+                        mode_t mode = 0640) {
+    const Account& account = hosted.account(login);
+    const std::string directory = panel ? dotdir.file(login) : account.home;
+    const uid_t owner = panel ? qmailc.uid : account.uid;
+    if (panel && mkdir(directory.c_str(), 0750) == 0) own(directory, owner, account.gid, 0750);
+    Hosted::write_owned(directory + "/" + name, text, owner, account.gid, mode);
+  };
+  own(dotdir.path(), qmailc.uid, qmailc.gid, 0755);
+  Rcptd rcptd;
+  const std::string usual = "closed sorry, this address takes no mail (#5.7.1)";
+  struct Row {
+    const char* text;
+    std::string says, bounce;  // "": what delivery does is its own affair
+  };
+  const Row rows[] = {
+      {"|bouncesaying 'It'\\''s closed'\n", "closed It's closed (#5.7.1)", "It's closed"},
+      {"# why\n+word\n&x@there.example\n|bouncesaying closed \n./Maildir/\n\n&\n", "closed closed (#5.7.1)",
+       "closed"},
+      {"|bouncesaying ''\n", usual, ""},
+      {"|bouncesaying 'closed \xc3\xbc'\n", usual, "closed"},
+      {"|bouncesaying 'a\tb\r\x1b[2J\x7f c'\n", "closed a b  [2J  c (#5.7.1)", "a"},
+      {"|bouncesaying '550-no (#4.7.1)'\n", "closed 550-no (#4.7.1) (#5.7.1)", "550-no"},
+      {"./Maildir/\n|bouncesaying closed\n", "yes", ""},
+      {"./mbox\n|bouncesaying closed\n", "yes", ""},
+      {"|qmail-vacation x\n|bouncesaying closed\n", "yes", ""},
+      {"|bouncesaying closed false\n", "yes", ""},
+      {"|bouncesaying closed; true\n", "yes", ""},
+      {"|bouncesaying $closed\n", "yes", ""},
+      {"|true\n|bouncesaying closed\n", "yes", ""},
+      {"+list\n|bouncesaying closed\n", "yes", ""},
+      {"&\n|bouncesaying closed\n", "yes", ""},
+      {" |bouncesaying closed\n", "yes", ""},
+  };
+  for (const Row& row : rows) {
+    rule("abc", ".qmail-x", row.text);
+    CAPTURE(panel, row.text, rcptd.log_text());
+    CHECK(rcptd.says("abc-x@pobox.example") == row.says);
+    CHECK(rcptd.says("x@abc.pobox.example") == row.says);
+    if (!row.bounce.empty())
+      CHECK(delivery_says("x@abc.pobox.example", true).starts_with("bounced " + row.bounce));
+  }
+  // What is too long is cut.
+  const std::string words(500, 'w');
+  rule("abc", ".qmail-x", "|bouncesaying " + words + "\n");
+  CHECK(rcptd.says("abc-x@pobox.example") == "closed " + words.substr(0, 450) + " (#5.7.1)");
+  // Whatever the mode of a file says to us, it is the user who reads it.
+  if (panel) {
+    rule("abc", ".qmail-x", "|bouncesaying closed\n", 0600);
+    CHECK(rcptd.says("abc-x@pobox.example") == "yes");
+    CHECK(delivery_says("abc-x@pobox.example") == "later");
+    rule("abc", ".qmail-x", "|bouncesaying closed\n");
+    own(dotdir.file("abc"), qmailc.uid, hosted.account("abc").gid, 0700);
+    for (const char* recipient : {"abc-x@pobox.example", "abc-none@pobox.example"}) {
+      CHECK(rcptd.says(recipient) == "yes");
+      CHECK(delivery_says(recipient) == "later");
+    }
+    own(dotdir.file("abc"), qmailc.uid, hosted.account("abc").gid, 0750);
+  }
+  rule("abc", ".qmail-x", "|bouncesaying closed\n", 0740);
+  CHECK(rcptd.says("abc-x@pobox.example") == "yes");  // the execute bit forbids it
+  CHECK(delivery_says("abc-x@pobox.example") == "later");
+  // The account itself, however full its mailbox, and alias.
+  Hosted::write_owned(hosted.account("full").home + "/Maildir/new/1.a", "x", hosted.account("full").uid,
+                      hosted.account("full").gid, 0600);
+  CHECK(rcptd.says("full@pobox.example") == "full");
+  rule("full", ".qmail", "|bouncesaying gone\n");
+  CHECK(rcptd.says("full@pobox.example") == "closed gone (#5.7.1)");
+  CHECK(rcptd.says("full@pobox.example", "MAIL") == "yes");
+  Hosted::write_owned(home_path("alias/.qmail-old-default"), "|bouncesaying 'no longer'\n", alias.uid,
+                      alias.gid, 0644);
+  CHECK(rcptd.says("old-team@pobox.example") == "closed no longer (#5.7.1)");
+  CHECK(delivery_says("old-team@pobox.example", true) == "bounced no longer\n");
 }
 
 TEST_CASE("rcptd: a doubt is no refusal", "[rcptd]") {
@@ -466,7 +559,8 @@ TEST_CASE("rcptd: tells the panel how full a mailbox is", "[rcptd]") {
   CHECK(ask("abc", abc.uid, abc.gid).empty());  // may not come near
 }
 
-// Done when: never "yes" where qmail-local finds no instruction, never "no" where it does. Homes, dot-files
+// Done when: never "yes" where qmail-local finds no instruction, never "no" where it does, and "closed"
+// only where it bounces with the same words. Homes, dot-files
 // and modes at random, from a number that the failure shows.
 TEST_CASE("rcptd: says what qmail-local finds", "[rcptd][property]") {
   const bool panel = GENERATE(false, true);
@@ -479,7 +573,7 @@ TEST_CASE("rcptd: says what qmail-local finds", "[rcptd][property]") {
   if (panel) controls["dotdir"] = dotdir.path() + "\n";
   const User qmailc = *passwd_user(std::string(conf::user_qmailc)),
              alias = *passwd_user(std::string(conf::user_alias));
-  std::size_t compared = 0, yes = 0, no = 0, later = 0;
+  std::size_t compared = 0, yes = 0, no = 0, later = 0, closed = 0;
   for (unsigned round = 0; round < 4; ++round) {
     std::mt19937 random(1000 * round + 2 * panel + system_users);
     const auto any = [&](std::size_t n) { return random() % n; };
@@ -501,7 +595,12 @@ TEST_CASE("rcptd: says what qmail-local finds", "[rcptd][property]") {
                            "+list\n&x@there.example\n",
                            "./mbox\n",
                            "./../elsewhere/\n",
+                           "|bouncesaying 'it is closed'\n",
+                           "+list\n|bouncesaying closed\n",
                            "\n"};
+    const char* closings[] = {"|bouncesaying 'it is closed'\n",
+                              "&x@there.example\n|bouncesaying closed\n./Maildir/\n",
+                              "./Maildir/\n|bouncesaying closed\n"};
     const mode_t modes[] = {0644, 0644, 0600, 0640, 0666, 0000, 0744, 0664};
     const auto dots = [&](const std::string& directory, uid_t owner, gid_t group, uid_t foreign) {
       for (const char* name : names) {
@@ -519,6 +618,11 @@ TEST_CASE("rcptd: says what qmail-local finds", "[rcptd][property]") {
             break;
           case 2:
             Hosted::write_owned(path, one_of(texts), foreign, foreign, one_of(modes));
+            break;
+          case 3:
+          case 4:
+          case 5:
+            Hosted::write_owned(path, one_of(closings), owner, group, 0644);
             break;
           default:
             Hosted::write_owned(path, one_of(texts), owner, group, one_of(modes));
@@ -553,10 +657,16 @@ TEST_CASE("rcptd: says what qmail-local finds", "[rcptd][property]") {
       CAPTURE(panel, system_users, round, address, found, said, rcptd.log_text());
       ++compared;
       yes += found == "yes", no += found == "no", later += found == "later";
-      if (said != (found == "no" ? "no" : "yes")) FAIL_CHECK("they differ");
+      if (said.starts_with("closed ")) {
+        ++closed;
+        const std::string words = said.substr(7, said.rfind(" (#") - 7);
+        CHECK(delivery_says(address, true) == "bounced " + words + "\n");
+      } else if (said != (found == "no" ? "no" : "yes")) {
+        FAIL_CHECK("they differ");
+      }
     }
   }
-  CAPTURE(compared, yes, no, later);
+  CAPTURE(compared, yes, no, later, closed);
   CHECK(compared > 700);
-  CHECK((yes > 50 && no > 50 && later > 20));
+  CHECK((yes > 50 && no > 50 && later > 20 && closed > 2));
 }

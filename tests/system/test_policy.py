@@ -90,6 +90,36 @@ def test_postgrey_goes_away():
         suite.wait_messages(suite.accounts[0], 1)
 
 
+def test_a_closed_address():
+    """qmail-rcptd has it refused with its owner's words: nothing is queued, and nobody gets a bounce."""
+    with Suite(relay=False, control={"policy": "rcptd RCPT", "services": "qmail-rcptd", "systemusers": "0",
+                                     "homes": str(ROOM / "homes")}) as suite:
+        account = suite.accounts[0]
+        ann = account.name
+        call(BIN / "qmail-account", "add", ann, "--uid", str(account.uid), "--gid", str(account.gid), "--home", account.home)
+        for extension, words in (("old", "It's closed: ask <info@mail.test>"), ("closed", "閉鎖しました")):
+            call(BIN / "qmail-dot", "set", "--refuse", words, "--", ann, extension)
+        call(BIN / "qmail-account", "delete", ann)
+        with Dialogue(suite.smtp_port) as talk:
+            talk.send(b"EHLO client.test\r\n")
+            expect(b"ENHANCEDSTATUSCODES" in talk.reply()[1].encode(), "enhanced codes")
+            talk.command("MAIL FROM:<s@elsewhere.test>", 250)
+            equal(talk.command(f"RCPT TO:<{ann}-old@mail.test>"),
+                  (550, "5.7.1 It's closed: ask <info@mail.test> (#5.7.1)"))
+            equal(talk.command(f"RCPT TO:<{ann}-closed@mail.test>"),
+                  (550, "5.7.1 sorry, this address takes no mail (#5.7.1)"))
+            talk.command(f"RCPT TO:<{ann}@mail.test>", 250)
+            talk.command("DATA", 354)
+            talk.send(b"Subject: open\r\n\r\nhello\r\n.\r\n")
+            equal(talk.reply()[0], 250)
+        expect(b"Subject: open" in suite.wait_messages(suite.accounts[0], 1)[0], "the message")
+        suite.wait_empty()
+        expect("bounce msg" not in suite.log(), suite.log())
+        # What is injected here bounces as ever, with the words as they are.
+        suite.sendmail("-f", f"{ann}@mail.test", f"{ann}-closed@mail.test", data=b"Subject: in\n\nhello\n")
+        suite.wait_log("failure: 閉鎖しました")
+
+
 def test_nothing_without_servers():
     """A session without control/policy looks for that file, and that is all."""
     trace = ROOM / "trace.policy"

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
+#include "lib/mail/closed_address.h"
 #include "lib/store/dotfile.h"
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
@@ -60,6 +61,7 @@ TEST_CASE("dot-qmail(5): each kind of line") {
       {"/home/djb/Mailbox.sos\n", "mbox</home/djb/Mailbox.sos>"},
       {"./Mailbox", "mbox<./Mailbox>"},  // no LF at the end of the file
       {"./Maildir/\n", "maildir<./Maildir/>"},
+      {"|bouncesaying 'no'\n", "suite<bouncesaying 'no'>"},
       {"/\n", "maildir</>"},
       {"#\n\n./Maildir/ \t\n", "comment<#>comment<>maildir<./Maildir/>"},  // blanks at the end of a line
       {"&a@b\t \n", "forward<a@b>"},
@@ -181,4 +183,53 @@ TEST_CASE("-owner and -owner-default files make the owner the sender") {
   CHECK(list_owner(home.fd.get(), "-", "List") == ListOwner::verp);
   unlink((home.path + "/.qmail-list-owner-default").c_str());
   CHECK(list_owner(home.fd.get(), "-", "List") == ListOwner::owner);
+}
+
+TEST_CASE("a closed address: what its dot-file says") {
+  struct Row {
+    const char* text;
+    std::optional<std::string> words;
+  };
+  const Row rows[] = {
+      {"|bouncesaying closed\n", "closed"},
+      {"|bouncesaying 'it'\\''s closed'", "it's closed"},
+      {"|bouncesaying ''\n", ""},
+      {"# why\n\n+word\n&a@b\nc@d\n|bouncesaying x\n./Maildir/\n", "x"},  // forwards come last
+      {"|bouncesaying x\n&\n", "x"},                                      // as refuse_broken lets it
+      {"./Maildir/\n|bouncesaying x\n", std::nullopt},
+      {"./mbox\n|bouncesaying x\n", std::nullopt},
+      {"|true\n|bouncesaying x\n", std::nullopt},  // may exit 99
+      {"|qmail-vacation x\n|bouncesaying x\n", std::nullopt},
+      {"|bouncesaying x false\n", std::nullopt},  // only if a program says so
+      {"&\n|bouncesaying x\n", std::nullopt},     // the file is wrong before
+      {"+list\n|bouncesaying x\n", std::nullopt},
+      {"#|bouncesaying x\n", std::nullopt},
+      {"", std::nullopt},
+  };
+  for (const Row& row : rows) {
+    INFO(row.text);
+    CHECK(closing_words(parse_dotfile(row.text, false)) == row.words);
+  }
+  CHECK_FALSE(closing_words(parse_dotfile("|bouncesaying x\n", true)));
+}
+
+TEST_CASE("a closed address: what is said at RCPT") {
+  const std::string usual = "550 5.7.1 sorry, this address takes no mail (#5.7.1)";
+  struct Row {
+    std::string words, reply;
+  };
+  const Row rows[] = {
+      {"closed", "550 5.7.1 closed (#5.7.1)"},
+      {" a\tb\r\x7f ", "550 5.7.1 a b (#5.7.1)"},
+      {"", usual},
+      {" \t\r", usual},
+      {"closed \xe9\x96\x89", usual},
+      {std::string(450, 'x'), "550 5.7.1 " + std::string(450, 'x') + " (#5.7.1)"},
+      {std::string(451, 'x'), "550 5.7.1 " + std::string(450, 'x') + " (#5.7.1)"},
+      {std::string(451, 'x') + "\xff", usual},
+  };
+  for (const Row& row : rows) {
+    INFO(row.words);
+    CHECK(closed_reply(row.words) == row.reply);
+  }
 }
