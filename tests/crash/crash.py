@@ -5,6 +5,8 @@ long-lived process of the suite is killed in turn. Afterwards every message that
 must have arrived at each of its recipients. A message that arrived twice must have been in the queue when something
 was killed; duplicates are counted and said.
 
+So it is with rules that panels write meanwhile: mail for their address is dealt with by a whole rule, its forwards included.
+
 Further: qmail-send, and the gate, are killed at each of their system calls; a restart waits for a delivery of the old
 run; a writer that is killed at any byte of a small message leaves nothing; damaged queue files go to queue/bad and are
 logged.
@@ -13,10 +15,13 @@ logged.
 import collections
 import contextlib
 import fcntl
+import itertools
+import json
 import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -27,12 +32,13 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"))
-from suite import (BIN, HOME, ROOM, Dialogue, Failure, Sink, Suite, children_of, environment, equal, expect,  # noqa: E402
+from suite import (BIN, HOME, ROOM, Dialogue, Failure, Sink, Suite, call, children_of, environment, equal, expect,  # noqa: E402
                    program_of, run, status_of, wait_until)
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "5"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 DRAIN_SECONDS = 120
+RULE_SECONDS = 10 if ROUNDS < 50 else 60
 MESSAGES_A_SECOND = 12  # of each of the injectors: a stream, not a flood, so that the queue can be drained
 
 
@@ -342,6 +348,128 @@ def test_kill_each_in_turn():
         expect(not any(absent[v] for v in VICTIMS[:LONG_LIVED]), f"never found: {dict(absent)}")
         expect(all(absent[v] < ROUNDS for v in VICTIMS), f"never found: {dict(absent)}")
     wait_until(lambda: not suite_processes(), "processes of killed runs are still there", 30)
+
+
+# --- rules that change meanwhile ------------------------------------------------------------------------------------
+
+
+class Writer(threading.Thread):
+    """Writes one rule after another for abc-p until it is told to stop; every third qmail-dot is killed on its way. As a
+    panel's user it goes by qmail-dotd's socket, as root into the directory itself."""
+
+    def __init__(self, number, suite, uid, rules):
+        super().__init__(daemon=True)
+        self.suite, self.uid, self.rules = suite, uid, rules
+        self.random, self.stopping = random.Random(f"{SEED} writer {number}"), threading.Event()
+        self.exits = collections.Counter()
+
+    def run(self):
+        while not self.stopping.wait(self.random.uniform(0, 0.1)):
+            rule = json.dumps(self.random.choice(self.rules)).encode()
+            with subprocess.Popen([str(self.suite.bin / "qmail-dot"), "set", "--json", "--", "abc", "p"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  env=environment(), user=self.uid) as writer:
+                writer.stdin.write(rule)
+                with contextlib.suppress(BrokenPipeError):
+                    writer.stdin.close()
+                if self.random.random() < 1 / 3:
+                    time.sleep(self.random.uniform(0, 0.01))
+                    writer.kill()
+                self.exits[writer.wait()] += 1
+
+
+class Hosted(Battered):
+    """An account abc, whose address abc-p has rules by which mail comes into four places, and a panel with ann's uid."""
+
+    def __init__(self, sink_port):
+        self.dotdir = ROOM / "crash-rules"
+        super().__init__(sink_port, accounts=("ann", "bob", "cyd"), pop=False, control={
+            "dotdir": str(self.dotdir), "systemusers": "0", "services": "qmail-dotd", "concurrencylocal": "8"})
+        self.ann, self.bob, self.cyd = self.accounts
+        bob, cyd = (f"{account.name}@{self.domain}" for account in (self.bob, self.cyd))
+        # What each does with a message; none contains another, so that half of one is not the whole of another.
+        self.rules = {
+            frozenset(("inbox", "bob")): {"keep": True, "folder": None, "forward": [bob]},
+            frozenset(("shop",)): {"keep": True, "folder": "Shop", "forward": []},
+            frozenset(("bob", "cyd")): {"keep": False, "folder": None, "forward": [bob, cyd]},
+            frozenset(("inbox", "cyd")): {"keep": True, "folder": None, "forward": [cyd]},
+        }
+
+    def configure(self):
+        super().configure()
+        self.forget()
+        self.control("panels", str(self.ann.uid))
+        self.maildir = self.open_account("abc", self.ann) / "Maildir"
+        self.texts = set()
+        for rule in self.rules.values():
+            call(self.bin / "qmail-dot", "set", "--json", "--", "abc", "p", data=json.dumps(rule).encode())
+            self.texts.add(self.rule_text())
+
+    def rule_text(self):
+        """Its lines, in any order: a new forward comes behind those that were there."""
+        return tuple(sorted((self.dotdir / "abc/.qmail-p").read_text().split("\n")))
+
+    def forget(self):
+        """The next test has no accounts."""
+        for table in ("accounts.cdb", "secrets.cdb"):
+            (self.home / "users" / table).unlink(missing_ok=True)
+        shutil.rmtree(self.dotdir, ignore_errors=True)
+
+    def came(self):
+        """{ident: {place: how often}}"""
+        found = collections.defaultdict(collections.Counter)
+        for place, maildir in (("inbox", self.maildir), ("shop", self.maildir / ".Shop"), ("bob", self.bob.maildir),
+                               ("cyd", self.cyd.maildir)):
+            for file in (maildir / "new").iterdir() if maildir.exists() else ():
+                if subject := re.search(rb"^Subject: (\S+)$", file.read_bytes(), re.M):
+                    found[subject[1].decode()][place] += 1
+        return found
+
+
+def test_rules_change_while_mail_comes():
+    """Eight writers and eight deliveries at once, kill -9 among them: each message that was accepted has been dealt with by a
+    whole rule, once at least."""
+    victims = ("qmail-local", "qmail-local", "qmail-lspawn", "qmail-local", "qmail-dotd")
+    with Remote() as sink, Hosted(sink.port) as suite:
+        dice = random.Random(SEED)
+        rules = list(suite.rules.values())
+        writers = [Writer(n, suite, suite.ann.uid if n % 2 else 0, rules) for n in range(8)]
+        injectors = [Injector(f"rule{n}", suite, [f"abc-p@{suite.domain}"], (by_sendmail, by_smtp)[n % 2]) for n in range(4)]
+        for thread in (*writers, *injectors):
+            thread.start()
+        killed, end = collections.Counter(), time.monotonic() + RULE_SECONDS
+        for victim in itertools.cycle(victims):
+            expect(suite.rule_text() in suite.texts, f"half a rule: {suite.rule_text()}")
+            time.sleep(dice.uniform(0, 0.3))
+            killed[victim] += kill(suite, victim)
+            recover(suite)
+            if time.monotonic() > end and all(killed[victim] for victim in victims):
+                break
+        for thread in (*writers, *injectors):
+            thread.stopping.set()
+        for thread in (*writers, *injectors):
+            thread.join(60)
+            expect(not thread.is_alive(), f"{thread.name} hangs")
+        expect(suite.rule_text() in suite.texts, f"half a rule: {suite.rule_text()}")
+        drain(suite, sink)
+
+        found, messages = suite.came(), [m for injector in injectors for m in injector.messages]
+        accepted = [m.ident for m in messages if m.outcome == "accepted"]
+        exits = sum((writer.exits for writer in writers), collections.Counter())
+        doubled = sum(count - 1 for places in found.values() for count in places.values())
+        print(f"        {len(messages)} messages, {len(accepted)} accepted, {doubled} copies that came once more; writers by "
+              f"exit code: {dict(exits)}; killed: {dict(killed)}", flush=True)
+        lost = [ident for ident in accepted if ident not in found]
+        expect(not lost, f"{len(lost)} lost: {lost[:10]}")
+        half = {ident: dict(found[ident]) for ident in accepted
+                if not any(places <= found[ident].keys() for places in suite.rules)}
+        expect(not half, f"{len(half)} dealt with by half a rule: {list(half.items())[:5]}")
+        expect(not any(b"Return-Path: <>" in text for text in suite.bob.messages()), "a bounce")
+        expect(set(exits) <= {0, 111, -signal.SIGKILL}, f"a rule was refused: {exits}")
+        used = {place for places in found.values() for place in places}
+        expect(used == {"inbox", "shop", "bob", "cyd"} and exits[0] > 20 and exits[-signal.SIGKILL] > 5 and len(accepted) > 50,
+               "too little happened: this proves nothing")
+        suite.forget()
 
 
 # --- old deliveries -------------------------------------------------------------------------------------------------

@@ -234,6 +234,17 @@ class Suite:
             dot.write_text(f"&{self.accounts[0].name}@{self.domain}\n" if self.accounts else "#\n")
             dot.chmod(0o644)
 
+    def open_account(self, login, owner, *options, data=b""):
+        """An account of the table, with the uid of `owner`, a home of its own and a directory for rules. Returns the home."""
+        folder = ROOM / "homes" / login
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        os.chown(folder, owner.uid, owner.gid)
+        call(self.bin / "maildirmake", folder / "Maildir", user=owner.uid, group=owner.gid, extra_groups=[])
+        call(self.bin / "qmail-account", "add", login, "--uid", str(owner.uid), "--gid", str(owner.gid), "--home", folder,
+             *options, data=data)
+        return folder
+
     def control(self, name, text):
         """Writes (None: removes) a control file."""
         file = self.home / "control" / name

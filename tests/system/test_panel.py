@@ -159,19 +159,13 @@ class Hosting(Suite):
             "subdomains": "pobox.test", "dotdir": str(DOTDIR), "systemusers": "0", "homes": str(ROOM / "homes"),
             "services": "qmail-authd\nqmail-rcptd"})
         self.ann, self.bob = self.accounts
-        self.folder = ROOM / "homes/abc"
 
     def configure(self):
         super().configure()
         for table in ("accounts.cdb", "secrets.cdb"):
             (self.home / "users" / table).unlink(missing_ok=True)
-        for old in (DOTDIR, self.folder):
-            shutil.rmtree(old, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        os.chown(self.folder, self.ann.uid, self.ann.gid)
-        call(BIN / "maildirmake", self.folder / "Maildir", user=self.ann.uid, group=self.ann.gid, extra_groups=[])
-        call(BIN / "qmail-account", "add", "abc", "--uid", str(self.ann.uid), "--gid", str(self.ann.gid), "--home",
-             self.folder, "--quota", "1000000", "--password", data=PASSWORD.encode() + b"\n")
+        shutil.rmtree(DOTDIR, ignore_errors=True)
+        self.folder = self.open_account("abc", self.ann, "--quota", "1000000", "--password", data=PASSWORD.encode() + b"\n")
         for session in (HOME / "panel/sessions").iterdir():
             session.unlink()
 
