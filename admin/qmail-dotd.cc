@@ -1,6 +1,5 @@
 // qmail-dotd: changes the rules of accounts (control/dotdir) for panels and customers, who come by a Unix
 // socket. man qmail-dotd.
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -10,22 +9,14 @@
 #include "admin/rule_service.h"
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
-#include "lib/base/io.h"
 #include "lib/base/local_socket.h"
 #include "lib/base/process.h"
 #include "lib/base/seal.h"
+#include "lib/base/service_life.h"
 
 using namespace hato;
 
 namespace {
-
-constexpr int look_up_ms =
-    1000;  // how often it looks whether it is to end, should a signal come at a bad moment
-
-volatile sig_atomic_t stop = 0;
-void on_signal(int) {
-  stop = 1;
-}
 
 // The tables that say who an address' account is; alias' dot-files, for loops; and what is written.
 std::vector<SealPath> paths(const std::string& dotdir) {
@@ -35,13 +26,6 @@ std::vector<SealPath> paths(const std::string& dotdir) {
           {home + "/alias", false},
           {"/etc", false},
           {dotdir, true}};
-}
-
-// Our descriptor 0 is a pipe whose other end somebody holds for as long as we are wanted: qmail-start(8).
-bool lifeline_is_cut() {
-  struct stat status {};
-  if (fstat(0, &status) != 0 || !S_ISFIFO(status.st_mode)) return false;
-  return wait_readable(0, Deadline::in_seconds(0));
 }
 
 int body(int argc, char**) {
@@ -55,12 +39,10 @@ int body(int argc, char**) {
   tzset();
   // Anybody may connect: who he is the kernel says.
   const Fd listening = listen_local(rule_socket_path(), SOCK_STREAM, 0666);
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  for (const int number : {SIGTERM, SIGINT}) sigaction(number, &action, nullptr);
+  ServiceLife life;
   RuleService service(listening.get());
   seal(seal_profile::keeper, paths(*dotdir));
-  while (!stop && !lifeline_is_cut()) service.serve(look_up_ms);
+  service.run(life);
   return 0;
 }
 

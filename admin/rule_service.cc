@@ -30,18 +30,20 @@ bool is_panel(const Control& control, uid_t uid) {
   return false;
 }
 
-void RuleService::serve(int wait_ms) {
+void RuleService::run(ServiceLife& life) {
+  while (serve(life)) {
+  }
+}
+
+bool RuleService::serve(ServiceLife& life) {
   std::vector<pollfd> fds{{clients_.size() < max_rule_clients ? listening_ : -1, POLLIN, 0}};
-  Deadline until = wait_ms < 0 ? Deadline::never() : Deadline::in(std::chrono::milliseconds(wait_ms));
+  Deadline until = Deadline::never();
   for (const Client& client : clients_) {
     fds.push_back({client.socket.get(), static_cast<short>(client.out.empty() ? POLLIN : POLLOUT), 0});
     until = earlier(until, client.deadline);
     if (client.waits()) until = Deadline::in(std::chrono::milliseconds(0));
   }
-  if (poll(fds.data(), fds.size(), until.poll_ms()) < 0) {
-    if (errno == EINTR) return;
-    throw_errno("poll");
-  }
+  if (!life.wait(fds, until.poll_ms())) return false;
   std::size_t at = 1;
   for (Client& client : clients_) {
     if (fds[at++].revents != 0 || client.waits()) {
@@ -54,6 +56,7 @@ void RuleService::serve(int wait_ms) {
   }
   std::erase_if(clients_, [](const Client& client) { return !client.socket; });
   if (fds[0].revents != 0) accept_clients();
+  return true;
 }
 
 void RuleService::accept_clients() {

@@ -9,6 +9,7 @@
 #include "admin/rule_requests.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
+#include "lib/base/service_life.h"
 #include "lib/store/control.h"
 
 namespace hato {
@@ -30,8 +31,8 @@ class RuleService {
   // qmail-getpw(8) cannot be asked: it would have to be run.
   explicit RuleService(int listening) : listening_(listening), requests_(nullptr) {}
 
-  // One round: waits for at most `wait_ms` (-1: for ever; a signal ends it), then serves who has something.
-  void serve(int wait_ms);
+  // Until it is over. Throws SystemError.
+  void run(ServiceLife& life);
 
  private:
   struct Client {
@@ -42,6 +43,8 @@ class RuleService {
     // The next request is there already.
     bool waits() const { return out.empty() && in.find('\n') != std::string::npos; }
   };
+  // One round: waits, then serves who has something. False: it is over.
+  bool serve(ServiceLife& life);
   void accept_clients();
   void hear(Client& client);
   void say(Client& client);

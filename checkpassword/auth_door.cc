@@ -156,7 +156,7 @@ void AuthDoor::write_to(Client& client) {
   if (client.out.empty()) take_question(client);  // which may have come already
 }
 
-void AuthDoor::run() {
+void AuthDoor::run(ServiceLife& life) {
   for (;;) {
     std::vector<pollfd> polls{{checker_, POLLIN, 0},
                               {clients_.size() < clients_limit ? listening_ : -1, POLLIN, 0}};
@@ -177,8 +177,8 @@ void AuthDoor::run() {
       const int left = client.until.poll_ms();
       if (left >= 0 && (time < 0 || left < time)) time = left;
     }
-    if (poll(polls.data(), polls.size(), time) < 0 && errno != EINTR) throw_errno("poll");
-    if (polls[0].revents != 0) return;
+    if (!life.wait(polls, time)) return;
+    if (polls[0].revents != 0) throw TempError("the half that checks passwords has ended");
     for (std::size_t i = 0; i < whose.size(); ++i) {
       Client& client = clients_[whose[i]];
       const short events = polls[i + 2].revents;

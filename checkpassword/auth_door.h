@@ -11,22 +11,23 @@
 #include "checkpassword/guesses.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
+#include "lib/base/service_life.h"
 #include "lib/net/auth_protocol.h"
 
 namespace hato {
 
 class AuthDoor {
  public:
-  static constexpr std::size_t clients_limit = 400;   // connections; more wait in the socket's queue
-  static constexpr std::size_t checks_limit = 16;     // under way at a time: each may cost 100 ms of a processor
+  static constexpr std::size_t clients_limit = 400;  // connections; more wait in the socket's queue
+  static constexpr std::size_t checks_limit = 16;  // under way at a time: each may cost 100 ms of a processor
   static constexpr std::int64_t idle_seconds = 120;   // that a connection may say nothing
   static constexpr std::int64_t answer_seconds = 35;  // for a check, waiting for a place included
   static constexpr std::int64_t wrong_seconds = 1;    // that every "no" is held back
 
   // listening: non-blocking; checker: the socket of serve_auth_checks. Both stay the caller's.
   AuthDoor(int listening, int checker) : listening_(listening), checker_(checker) {}
-  // Returns when the other half is gone. Throws SystemError.
-  void run();
+  // Until it is over. Throws TempError when the other half is gone, SystemError.
+  void run(ServiceLife& life);
 
  private:
   struct Client {

@@ -13,6 +13,7 @@
 #include "lib/base/local_socket.h"
 #include "lib/base/process.h"
 #include "lib/base/seal.h"
+#include "lib/base/service_life.h"
 #include "lib/store/control.h"
 
 using namespace hato;
@@ -55,9 +56,10 @@ int body(int argc, char**) {
     return 0;
   });
   link.second.reset();
+  ServiceLife life;
   seal(seal_profile::authd);
-  AuthDoor(listening.get(), link.first.get()).run();
-  throw TempError("the half that checks passwords has ended");
+  AuthDoor(listening.get(), link.first.get()).run(life);
+  return 0;
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,28 +53,23 @@ int Dispatcher::work(int socket) {
   }
 }
 
-void Dispatcher::run(const volatile int& stop, int lifeline, const sigset_t& waiting_mask) {
+void Dispatcher::run(ServiceLife& life) {
   std::vector<pollfd> polled;
-  while (!stop) {
-    polled.assign({{listening_.get(), POLLIN, 0}, {lifeline, POLLIN, 0}});
+  for (;;) {
+    polled.assign({{listening_.get(), POLLIN, 0}});
     Deadline first = Deadline::never();
     for (Connection& one : connections_) {
       polled.push_back({one.socket.get(), static_cast<short>(one.asked ? 0 : POLLIN), 0});
       if (one.asked) first = earlier(first, one.deadline);
     }
     for (const Worker& one : workers_) polled.push_back({one.socket.get(), POLLIN, 0});
-    const int left = first.poll_ms();
-    const timespec patience{left / 1000, left % 1000 * 1000000L};
-    const int ready = ppoll(polled.data(), polled.size(), left < 0 ? nullptr : &patience, &waiting_mask);
-    if (ready > 0) {
-      if (polled[1].revents != 0) return;
-      std::size_t i = 2;
-      for (Connection& one : connections_)
-        if (polled[i++].revents != 0) read_from(one);
-      for (Worker& one : workers_)
-        if (polled[i++].revents != 0) read_from(one);
-      if (polled[0].revents != 0) accept_one();
-    }
+    if (!life.wait(polled, first.poll_ms())) return;
+    std::size_t i = 1;
+    for (Connection& one : connections_)
+      if (polled[i++].revents != 0) read_from(one);
+    for (Worker& one : workers_)
+      if (polled[i++].revents != 0) read_from(one);
+    if (polled[0].revents != 0) accept_one();
     give_up_late_ones();
     hand_out();
     reap();

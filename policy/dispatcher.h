@@ -13,6 +13,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
+#include "lib/base/service_life.h"
 #include "policy/recipient_check.h"
 
 namespace hato {
@@ -25,9 +26,8 @@ class Dispatcher {
  public:
   // check: what workers use, in copies of this process.
   Dispatcher(Fd listening, RecipientCheck& check) : listening_(std::move(listening)), check_(check) {}
-  // Until `stop`, which a signal sets, or the other end of the pipe `lifeline` is closed (-1: there is none).
-  // waiting_mask: of signals while it waits.
-  void run(const volatile int& stop, int lifeline, const sigset_t& waiting_mask);
+  // Until it is over.
+  void run(ServiceLife& life);
 
  private:
   struct Connection {

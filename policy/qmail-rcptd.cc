@@ -1,7 +1,6 @@
 // qmail-rcptd: tells qmail-smtpd whether a recipient exists and has room. man/qmail-rcptd.8
 #include <errno.h>
 #include <linux/capability.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "lib/base/seal.h"
+#include "lib/base/service_life.h"
 #include "lib/net/gate.h"
 #include "lib/store/control.h"
 #include "policy/dispatcher.h"
@@ -23,22 +23,6 @@ namespace {
 
 constexpr int backlog = 1024;
 constexpr mode_t socket_mode = 0666;  // who may come near is what its directory says
-
-volatile sig_atomic_t stop = 0;
-void on_signal(int number) {
-  if (number == SIGTERM || number == SIGINT) stop = 1;
-  // SIGCHLD only has to interrupt ppoll
-}
-
-void catch_signals(sigset_t& waiting_mask) {
-  sigset_t ours;
-  sigemptyset(&ours);
-  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&ours, number);
-  sigprocmask(SIG_BLOCK, &ours, &waiting_mask);
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) sigaction(number, &action, nullptr);
-}
 
 // What may be read: the tables, and the places where homes and dot-files are.
 std::vector<SealPath> places_to_read() {
@@ -61,12 +45,6 @@ std::vector<SealPath> places_to_read() {
   return paths;
 }
 
-// Descriptor 0 is a pipe whose other end somebody holds for as long as we are wanted: qmail-start(8).
-bool has_lifeline() {
-  struct stat status;
-  return fstat(0, &status) == 0 && S_ISFIFO(status.st_mode);
-}
-
 int rcptd_body(int, char**) {
   ensure_standard_fds();
   ignore_sigpipe();
@@ -75,10 +53,9 @@ int rcptd_body(int, char**) {
   RecipientCheck check(conf::home);
   Dispatcher dispatcher(listen_local(gate_directory() + "/policy/rcptd", SOCK_STREAM, socket_mode, backlog),
                         check);
-  sigset_t waiting_mask;
-  catch_signals(waiting_mask);
+  ServiceLife life;
   seal(seal_profile::reader, places_to_read());
-  dispatcher.run(stop, has_lifeline() ? 0 : -1, waiting_mask);
+  dispatcher.run(life);
   return 0;
 }
 

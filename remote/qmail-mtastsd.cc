@@ -3,12 +3,9 @@
 // Three kinds of process, none of which can do what the others do. The keeper answers questions and writes
 // the cache; it has no network. The starter has the network and no files, and forks a process for each fetch,
 // which cannot even fork. The supervisor (here) hears nobody; it starts the other two again when one dies.
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +18,7 @@
 #include "lib/base/privilege.h"
 #include "lib/base/process.h"
 #include "lib/base/seal.h"
+#include "lib/base/service_life.h"
 #include "lib/store/control.h"
 #include "remote/policy_fetch.h"
 #include "remote/policy_keeper.h"
@@ -30,12 +28,6 @@ namespace hato {
 namespace {
 
 constexpr unsigned fetch_alarm_seconds = sts_fetch_seconds + 60;  // for one whose deadlines did not work
-
-volatile sig_atomic_t stop = 0;
-void on_signal(int number) {
-  if (number == SIGTERM || number == SIGINT) stop = 1;
-  // SIGCHLD only has to interrupt ppoll
-}
 
 struct Place {
   Fd listening;
@@ -94,13 +86,7 @@ int start_fetches(const Place& place, int keeper) {
   }
 }
 
-// Our descriptor 0 is a pipe whose other end somebody holds for as long as we are wanted: qmail-start(8).
-bool has_lifeline() {
-  struct stat status {};
-  return fstat(0, &status) == 0 && S_ISFIFO(status.st_mode);
-}
-
-void supervise(const Place& place, const sigset_t& waiting) {
+void supervise(const Place& place, ServiceLife& life) {
   FdPair line = make_socketpair(SOCK_SEQPACKET);
   const pid_t self = getpid();
   const auto child = [&](const auto& body) {
@@ -123,12 +109,8 @@ void supervise(const Place& place, const sigset_t& waiting) {
   line = FdPair();
   int status = 0;
   pid_t ended = 0;
-  const bool lifeline = has_lifeline();
-  while (!stop && ended == 0) {
-    pollfd p{lifeline ? 0 : -1, POLLIN, 0};
-    if (ppoll(&p, 1, nullptr, &waiting) > 0) stop = 1;
-    ended = waitpid(-1, &status, WNOHANG);
-  }
+  std::vector<pollfd> nobody;
+  while (ended == 0 && life.wait(nobody, -1)) ended = waitpid(-1, &status, WNOHANG);
   const pid_t reaped = ended;
   for (const pid_t pid : left) {
     if (pid == reaped) continue;
@@ -139,29 +121,19 @@ void supervise(const Place& place, const sigset_t& waiting) {
     ended = pid;
     status = its_status;
   }
-  if (stop) return;
+  if (life.over()) return;
   log_line(2, std::string("mtasts: the ") + (ended == left[0] ? "starter" : "keeper") +
                   " ended with wait status " + std::to_string(status) + "; starting again");
-  const timespec pause{1, 0};
-  ppoll(nullptr, 0, &pause, &waiting);
+  life.wait(nobody, 1000);
 }
 
 int body(int argc, char**) {
   if (argc != 1) throw PermError("usage: qmail-mtastsd (no arguments; see qmail-mtastsd(8))");
   ensure_standard_fds();
   ignore_sigpipe();
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  sigset_t blocked, waiting;
-  sigemptyset(&blocked);
-  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) {
-    sigaction(number, &action, nullptr);
-    sigaddset(&blocked, number);
-  }
-  sigprocmask(SIG_BLOCK, &blocked, &waiting);
-  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) sigdelset(&waiting, number);
+  ServiceLife life;
   const Place place = take_place();
-  while (!stop) supervise(place, waiting);
+  while (!life.over()) supervise(place, life);
   return 0;
 }
 

@@ -69,13 +69,14 @@ bool listens() {
 
 class Authd {
  public:
-  explicit Authd(const PrivateHome& home) {
+  explicit Authd(const PrivateHome& home, int lifeline = -1) {
     const auto user = passwd_user(std::string(conf::user_qmaila));
     mkdir(home.path("auth").c_str(), 0750);
     REQUIRE(chown(home.path("auth").c_str(), user->uid, user->gid) == 0);
     const Fd log = open_file(log_.path() + "/log", O_WRONLY | O_CREAT | O_APPEND, 0666);
-    process_ = std::make_unique<Process>(
-        Start{{std::string(conf::home) + "/bin/qmail-authd"}, {}, {{1, log.get()}, {2, log.get()}}});
+    Start start{{std::string(conf::home) + "/bin/qmail-authd"}, {}, {{1, log.get()}, {2, log.get()}}};
+    if (lifeline >= 0) start.fds.emplace_back(0, lifeline);
+    process_ = std::make_unique<Process>(start);
     REQUIRE(eventually([] { return listens(); }));
   }
   Process& process() { return *process_; }
@@ -194,4 +195,20 @@ TEST_CASE("qmail-authd: an operator's own program", "[authd]") {
   home.script("own", "exit 111\n");
   Authd authd(home);
   CHECK(ask("abc", "secret").result == Answer::later);
+}
+
+TEST_CASE("qmail-authd: ends when it is told to, or when nobody holds its lifeline", "[authd]") {
+  const PrivateHome home({"qmail-authd"});
+  write_tables(home);
+  {
+    Authd authd(home);
+    authd.process().signal(SIGTERM);
+    CHECK(authd.process().wait() == 0);
+  }
+  CHECK_FALSE(listens());
+  FdPair lifeline = make_pipe();
+  Authd authd(home, lifeline.first.get());
+  CHECK(ask("abc", "right").result == Answer::yes);
+  lifeline.second.reset();
+  CHECK(authd.process().wait() == 0);
 }
