@@ -52,9 +52,11 @@ goodbye() { trap '' INT TERM HUP; printf '\n'; step "Stopping"; stop_all; tell "
 trap goodbye INT TERM HUP
 
 # talk PORT LINE...: a dialogue by hand. What the server says is marked S, what we say C. A line may hold \r\n itself.
+# All of it is in the file "said" afterwards.
 talk() {
   tell "To 127.0.0.1, port $1 (C: what we send, S: what the server says):"
-  (dialogue "$@") || bad "the server went away"
+  dialogue "$@" | tee said
+  [ "${PIPESTATUS[0]}" = 0 ] || bad "the server went away"
 }
 dialogue() {
   local port=$1 line said
@@ -93,7 +95,8 @@ hear_until_dot() {
 # What a browser does. browse METHOD PATH [FIELD...]: a request to the panel, with its cookies; FIELDs are NAME=VALUE of a form.
 # $status, $location and $page are the answer; the page's text is shown, unless it is another page that is gone to.
 cookies='' status='' location='' page=''
-browse() {
+browse() { request "$@" || bad "the web server went away"; }
+request() {
   local method=$1 path=$2 field form='' said='' reply
   shift 2
   for field in "$@"; do
@@ -178,7 +181,7 @@ mkdir -p build
 }
 tail -n 1 "$room/make.log" | show
 must "make -s instcheck HOMEDIR=$home"
-must "cd $room"
+tell "\$ cd $room"
 cd "$room" || exit 1
 
 step "Two users of this machine, ann and bob, and the configuration"
@@ -321,8 +324,8 @@ else
 fi
 
 step "ann fetches it by POP3"
-talk "$pop" "USER $ann" "PASS $password" "STAT" "RETR 1" "DELE 1" "QUIT" | tee pop.said
-grep -q '^      S: .*this line begins with a dot' pop.said || bad "POP3 did not show the message"
+talk "$pop" "USER $ann" "PASS $password" "STAT" "RETR 1" "DELE 1" "QUIT"
+grep -q '^      S: .*this line begins with a dot' said || bad "POP3 did not show the message"
 [ -z "$(ls "$inbox")" ] || bad "the message is still there"
 
 step "A web form of ann's calls sendmail -t -f, and bob gets the message"
@@ -364,8 +367,8 @@ must "ls -ld homes/abc/Maildir rules/abc"
 step "Every address at abc.$pobox is his, and no other subdomain has any"
 mark=to-an-address-that-nobody-set-up
 talk "$smtp" "HELO laptop.example" "MAIL FROM:<carol@laptop.example>" "RCPT TO:<anything@abc.$pobox>" "RCPT TO:<anything@nosuch.$pobox>" "DATA" \
-  "Subject: $mark"$'\r\n\r\nHello abc.\r\n.' "QUIT" | tee smtp.said
-grep -q '^      S: 550 .*sorry, no mailbox here by that name (#5.1.1)$' smtp.said || bad "nosuch was not refused"
+  "Subject: $mark"$'\r\n\r\nHello abc.\r\n.' "QUIT"
+grep -q '^      S: 550 .*sorry, no mailbox here by that name (#5.1.1)$' said || bad "nosuch was not refused"
 tell "In abc's Maildir:"
 arrived homes/abc/Maildir/new
 
@@ -389,8 +392,8 @@ browse POST /mail do=login "key=$(form_key)" login=abc "password=$customer_passw
 browse GET /mail
 tell "He clicks on \"Add an address\", fills in the form and saves it:"
 browse POST /mail do=add "key=$(form_key)" ext=club does=deliver "forward=$ann@$domain"$'\n'"$bob@$domain"$'\n'dave@far-away.example
-[ -n "$location" ] || bad "the panel did not take the rule"
 browse GET /mail
+grep -qF "Saved: club@abc.$pobox" <<<"$page" || bad "the panel did not take the rule"
 tell "It is the same kind of rule, so the tool shows both:"
 must "qmail-dot list abc"
 mark=to-the-club
@@ -421,8 +424,8 @@ must "qmail-account set abc --quota 500"
 must "du -cb homes/abc/Maildir/new/* | tail -n 1"
 full='452 sorry, mailbox is full (#4.5.2)'
 for hello in "EHLO laptop.example" "HELO laptop.example"; do
-  talk "$smtp" "$hello" "MAIL FROM:<carol@laptop.example>" "RCPT TO:<anything@abc.$pobox>" "RCPT TO:<team@abc.$pobox>" "QUIT" | tee smtp.said
-  [ "$(grep -cxF "      S: $full" smtp.said)" = 1 ] || bad "wanted exactly once: $full"
+  talk "$smtp" "$hello" "MAIL FROM:<carol@laptop.example>" "RCPT TO:<anything@abc.$pobox>" "RCPT TO:<team@abc.$pobox>" "QUIT"
+  [ "$(grep -cxF "      S: $full" said)" = 1 ] || bad "wanted exactly once: $full"
 done
 tell "(team@ only forwards, so it needs no room.) With a larger quota the next message is taken:"
 must "qmail-account set abc --quota 10M"
@@ -437,14 +440,14 @@ must "tail -n 20 send.log"
 must "cat send.out"
 must "qmail-qstat"
 
-if [ "$trouble" = 0 ]; then printf '\n   %sEverything came out as it should.%s\n' "$bold" "$plain"; else printf '\n   %s%d things went wrong.%s\n' "$bold" "$trouble" "$plain"; fi
+if [ "$trouble" = 0 ]; then printf '\n   %sEverything came out as it should.%s\n' "$bold" "$plain"; else printf '\n   %sNot as it should be: %d times.%s\n' "$bold" "$trouble" "$plain"; fi
 if [ -n "${KEEP:-}" ]; then
   step "KEEP=1: it stays up. Connect with your own mail program and browser:"
   tell "control panel:  http://127.0.0.1:$panel/mail, name abc, password $customer_password (changing it there would need sudo, see qmail-panel(8))" \
     "incoming mail:  POP3, server 127.0.0.1, port $pop, no encryption, user abc with that password, or $ann or $bob, password $password" \
     "outgoing mail:  SMTP, server 127.0.0.1, port $smtp, no encryption, no password" \
     "addresses:      abc@$pobox and ANYTHING@abc.$pobox; $ann@$domain and $bob@$domain" \
-    "from a shell:   curl --mail-from me@$domain --mail-rcpt anything@abc.$pobox -T FILE smtp://127.0.0.1:$smtp" \
+    "from a shell:   curl --crlf --mail-from me@$domain --mail-rcpt anything@abc.$pobox -T FILE smtp://127.0.0.1:$smtp" \
     "log:            tail -f $room/send.log" \
     "end:            Ctrl-C"
   while :; do sleep 3600 & wait $!; done
