@@ -186,7 +186,7 @@ cd "$room" || exit 1
 
 step "Two users of this machine, ann and bob, and the configuration"
 ann=ann bob=bob
-[ -n "${ROOM_NAMESPACE:-}" ] || { ann=hatoann bob=hatobob; echo "user $ann" >>"$HATO_SCRATCH"; echo "user $bob" >>"$HATO_SCRATCH"; }
+[ -n "${ROOM_NAMESPACE:-}" ] || { ann=hatoann$$ bob=hatobob$$; echo "user $ann" >>"$HATO_SCRATCH"; echo "user $bob" >>"$HATO_SCRATCH"; }
 password=demo
 tell "They exist only inside the demo. Each gets a Maildir; the password is $password."
 must "mkdir homes"
