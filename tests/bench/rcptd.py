@@ -134,6 +134,7 @@ def build(number, place):
     write_cdb(HOME / "users/accounts.cdb", records())
     for child in children:
         child()
+    subprocess.run(["sync", "-f", place], check=True)  # or it is written while we measure
     for name, text in (("me", "pobox.example"), ("systemusers", "0"), ("homes", str(homes)), ("dotdir", str(rules))):
         (HOME / "control" / name).write_text(text + "\n")
 
