@@ -179,6 +179,7 @@ void run_session(const std::string& timestamp, char** subprogram) {
 int body(int argc, char** argv) {
   ensure_standard_fds();
   ignore_sigpipe();
+  keep_log_from_client();  // checkpassword's and qmail-pop3d's, too
   if (argc < 3 || strlen(argv[1]) > hostname_limit) {
     tell_client("-ERR usage: popup hostname subprogram\r\n");
     return exit_code;

@@ -144,6 +144,24 @@ TEST_CASE("qmail-popup: a subprogram that is missing is a temporary problem", "[
   CHECK(read_to_end(popup.log.first.get()).find("/no/such/checkpassword") != std::string::npos);
 }
 
+TEST_CASE("qmail-popup: under inetd descriptor 2 is the client, who reads replies and nothing else",
+          "[popup]") {
+  for (const std::string program : {"/no/such/checkpassword", "complains"}) {
+    CAPTURE(program);
+    FdPair client = make_socketpair(SOCK_STREAM);
+    const int other = client.second.get();
+    const std::vector<std::string> complains = {"/bin/sh", "-c", "echo checkpassword: trouble >&2; exit 111"};
+    Process child({.args = Popup::with_subprogram(program == "complains" ? complains : std::vector{program}),
+                   .fds = {{0, other}, {1, other}, {2, other}}});
+    client.second.reset();
+    read_until(client.first.get(), "\n");
+    write_all(client.first.get(), "USER joe\r\nPASS x\r\n", "client");
+    const std::string said = read_to_end(client.first.get());
+    CHECK(said.starts_with("+OK \r\n-ERR [SYS/TEMP] "));
+    CHECK(said.find('\n', 6) == said.size() - 1);
+  }
+}
+
 TEST_CASE("qmail-popup without arguments", "[popup]") {
   FdPair out = make_pipe();
   Process child({.args = {installed("qmail-popup"), "host"}, .fds = {{1, out.second.get()}}});
