@@ -1,6 +1,7 @@
 #include "lib/base/password_hash.h"
 
 #include <crypt.h>
+#include <errno.h>
 #include <string.h>
 
 #include <memory>
@@ -65,8 +66,11 @@ bool password_matches(std::string_view password, const std::string& hash, const 
   const std::string& setting = usable ? hash : decoy;
   const Secret text(password);
   const Space space;
+  errno = 0;
   const char* result = crypt_r(text.text().c_str(), setting.c_str(), space.data.get());
-  const bool same = result != nullptr && result[0] != '*' && equal_in_constant_time(result, setting);
+  const bool failed = result == nullptr || result[0] == '*';
+  if (failed && errno == ENOMEM) throw TempError("out of memory for checking a password");
+  const bool same = !failed && equal_in_constant_time(result, setting);
   return usable && same;
 }
 
