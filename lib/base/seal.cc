@@ -18,15 +18,6 @@
 #include "lib/base/seal_probe.h"
 #endif
 
-#ifdef __SANITIZE_ADDRESS__
-// A sealed program cannot be looked through for leaks at its end; the environment that would say so is not
-// always handed down.
-extern "C" const char* __asan_default_options();
-extern "C" const char* __asan_default_options() {
-  return "detect_leaks=0";
-}
-#endif
-
 namespace hato {
 
 namespace {
