@@ -113,6 +113,59 @@ if [ -n "${ROOM_NAMESPACE:-}" ]; then
   sh admin/accounts.sh
 fi
 
+# A queue as qmail's INTERNALS describes it.
+mkdir -p "$room/old/control" "$room/queued" "$room/old/queue"/{mess,info,local,remote}/7 "$room/old/queue"/{todo,bounce,lock}
+(
+  cd "$room/old" && printf 'here.example\n' >control/me
+  printf 'virtual.example:joe\n.sub.example:joe-sub\nann@virtual.example:ann\nhere.example:not\n' >control/virtualdomains
+  cd queue
+  for id in 30 53 76 99 122; do printf 'Subject: %s\n\nbody\n' $id >mess/7/$id; done
+  # 30: done for one, local and remote; 53: to be sorted yet, and what had begun; 76: only its bounce is left;
+  # 99: acknowledged to nobody; 122: delivered to all
+  printf 'Ffrom@far.example\0' | tee info/7/30 info/7/76 >info/7/122
+  printf 'Tjoe-sales@Virtual.example\0Tann-ann@virtual.example\0Tjoe-sub-x-y@a.b.sub.example\0Tnot-x@here.example\0Dgone@here.example\0' >local/7/30
+  printf 'Tjoe-far@far.example\0Ddone@far.example\0' >remote/7/30
+  printf 'u7\0p8\0F\0Tjoe-a@virtual.example\0Tb@far.example\0' >todo/53
+  printf 'Tjoe-joe-a@virtual.example\0' >local/7/53
+  printf '<gone@far.example>:\nno such user\n\n' >bounce/76
+  printf 'Ddone@far.example\0' | tee remote/7/76 >remote/7/122
+)
+cat >"$room/queue-program" <<'END'
+#!/bin/sh
+cd "${0%/*}/queued" && n=$(ls | wc -l) && cat >"$n.message" && tr '\0' '|' <&1 >"$n.envelope"
+END
+chmod 755 "$room/queue-program"
+requeue() { QMAILQUEUE=$room/queue-program sh admin/requeue-qmail.sh "$room/old" "$room/old/queue"; }
+fact "what a qmail left is queued again, but for what it never took" says "99: was never queued whole" requeue
+said_of() { local file; for file in "$room/queued"/*.envelope; do cat "$file" && echo; done | sort; }
+fact "to those that it has not reached" test "$(said_of)" = "$(sort <<'END'
+Ffrom@far.example|Tsales@Virtual.example|Tann@virtual.example|Tx-y@a.b.sub.example|Tnot-x@here.example|Tjoe-far@far.example||
+F|Tjoe-a@virtual.example|Tb@far.example||
+F|Tfrom@far.example||
+END
+)"
+fact "the sender is told what was to be told" grep -q "no such user" "$room"/queued/*.message
+fact "byte for byte" cmp "$room/old/queue/requeued/53" "$room/queued/2.message"
+fact "it moves what it queued" test "$(cd "$room/old/queue" && echo mess/7/* requeued/*)" = "mess/7/99 requeued/122 requeued/30 requeued/53 requeued/76"
+fact "once" test "$(requeue 2>/dev/null; ls "$room/queued" | wc -l)" = 6
+
+fact "units for systemd" make -s install-systemd DESTDIR="$room/units" UNITS=/u HOMEDIR="$here" MAKEFLAGS=
+fact "one for each there is" test "$(ls admin/systemd)" = "$(ls "$room/units/u")"
+fact "home is put into them" not grep -r @HOME@ "$room/units"
+units_run_what_is_there() {
+  local path paths
+  paths=$(grep -rhoE "$here/bin/[a-z0-9-]+" "$room/units" | sort -u) && for path in $paths; do [ -x "$path" ] || { echo "$path"; return 1; }; done
+}
+fact "they run programs that are installed" units_run_what_is_there
+services_of_sockets() { # each socket that accepts has its session's service
+  local socket
+  for socket in $(grep -l Accept=yes "$room"/units/u/*.socket); do [ -f "${socket%.socket}@.service" ] || { echo "$socket"; return 1; }; done
+}
+fact "a socket that accepts has a service for the session" services_of_sockets
+if command -v systemd-analyze >/dev/null; then # a key that it does not know is no error to it
+  fact "systemd understands them" not grep . <(MANPATH=$here/man systemd-analyze verify "$room"/units/u/* 2>&1)
+fi
+
 fact "sendmail's links" says "usr/lib/sendmail ->" env DESTDIR="$room/root" sh admin/install-sendmail.sh "$here"
 fact "are made on request" test "$(readlink "$room/root/usr/sbin/sendmail")" = "$here/bin/sendmail"
 fact "mailq's, too" test "$(readlink "$room/root/usr/bin/mailq")" = "$here/bin/mailq"
