@@ -99,6 +99,7 @@ TEST_CASE("remote TLS: encrypts to anyone, and says to whom", "[remote][tls]") {
 
 TEST_CASE("remote TLS: a large message, with pipelining, and refusals in TLS", "[remote][tls]") {
   TlsRemote remote;
+  remote.home.write("control/timeoutremote", "60\n");  // the other side takes the time that it takes
   SmtpScript script = tls_script();
   script.ehlo_in_tls = "250-test\n250-PIPELINING\n250 SIZE 50000000";
   SmtpServer server(script);
