@@ -2,10 +2,12 @@
 // there is a login; this process never reads a byte from the network, starts the program, and answers when
 // the program says no.
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +49,14 @@ void tell_client(std::string_view line) noexcept {
     client.flush();
   } catch (const std::exception&) {
   }
+}
+
+// Under inetd descriptor 2 is the client, too. What is complained of there, by this program or by one that it
+// starts, must not get among the replies: it is thrown away. A terminal, for who tries this by hand, stays.
+void keep_log_from_client() {
+  struct stat log;
+  if (has_log() || fstat(2, &log) != 0 || !S_ISSOCK(log.st_mode)) return;
+  move_to(open_file("/dev/null", O_WRONLY), 2);
 }
 
 // In the child: all it gives up before the first byte is read. What stays is the client and the monitor's
@@ -179,7 +189,7 @@ void run_session(const std::string& timestamp, char** subprogram) {
 int body(int argc, char** argv) {
   ensure_standard_fds();
   ignore_sigpipe();
-  keep_log_from_client();  // checkpassword's and qmail-pop3d's, too
+  keep_log_from_client();
   if (argc < 3 || strlen(argv[1]) > hostname_limit) {
     tell_client("-ERR usage: popup hostname subprogram\r\n");
     return exit_code;

@@ -1,10 +1,7 @@
 #include "lib/base/log.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "lib/base/fd.h"
 
 namespace hato {
 
@@ -27,12 +24,6 @@ bool has_log() {
   struct stat client, log;
   if (fstat(2, &log) != 0) return false;
   return fstat(0, &client) != 0 || client.st_ino != log.st_ino || client.st_dev != log.st_dev;
-}
-
-void keep_log_from_client() {
-  struct stat log;
-  if (has_log() || fstat(2, &log) != 0 || !S_ISSOCK(log.st_mode)) return;
-  move_to(open_file("/dev/null", O_WRONLY), 2);
 }
 
 }  // namespace hato

@@ -17,8 +17,4 @@ void log_line(int fd, std::string_view line);
 // Is descriptor 2 a log, and not the client's connection (descriptor 0), as it is under inetd?
 bool has_log();
 
-// Where it is the client's connection, what is written to descriptor 2 from here on, by whatever program it
-// is handed to, is nobody's. A terminal, for who tries a program by hand, stays.
-void keep_log_from_client();
-
 }  // namespace hato

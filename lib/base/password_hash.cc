@@ -69,7 +69,10 @@ bool password_matches(std::string_view password, const std::string& hash, const 
   errno = 0;
   const char* result = crypt_r(text.text().c_str(), setting.c_str(), space.data.get());
   const bool failed = result == nullptr || result[0] == '*';
-  if (failed && errno == ENOMEM) throw TempError("out of memory for checking a password");
+  // Of a whole hash libxcrypt says EINVAL when memory is short, too. ERANGE: the password is too long to be
+  // anybody's.
+  if (failed && errno != ERANGE && is_password_hash(setting))
+    throw TempError("cannot hash a password: out of memory, or the hash is damaged");
   const bool same = !failed && equal_in_constant_time(result, setting);
   return usable && same;
 }

@@ -19,7 +19,8 @@ extern const char decoy_hash[];
 
 // Does the password belong to the hash (any crypt(5) format)? A hash that locks the account ("", "!…", "*",
 // "x") is nobody's. Takes the time of one hashing in the format of `hash`; in that of `decoy` when `hash` is
-// none. Throws TempError when there is no memory for that: yescrypt takes 16 MiB.
+// none. Throws TempError when a hash that is_password_hash() cannot be made: yescrypt takes
+// 16 MiB of memory.
 bool password_matches(std::string_view password, const std::string& hash,
                       const std::string& decoy = decoy_hash);
 
