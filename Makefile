@@ -65,11 +65,7 @@ define std_first
 #include <vector>
 endef
 define catch_first
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 endef
 $(BUILD)/gen/%_first.h: | $(BUILD)/gen/dirs
 	$(file >$@,$($*_first))
@@ -159,11 +155,11 @@ TEST_LIBS := -lCatch2WithMain
 $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/unit/*.cc tests/program/*.cc)): | $(if $(PRECOMPILE),$(BUILD)/gen/catch_first.h.gch)
 
 define suite
-$(TESTBIN)/run-$1: $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/$1/*.cc)) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
+$(TESTBIN)/run-$1: $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/$1/*.cc) $2) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
 	@mkdir -p $$(@D)
 	$$(CXX) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(ARCHIVES) $(LIBHATO) -Wl,--end-group $$(LIBS) $$(TEST_LIBS)
 endef
-$(eval $(call suite,unit))
+$(eval $(call suite,unit,tests/scratch_directory.cc))
 $(eval $(call suite,program))
 .PHONY: unit program-tests
 unit: $(TESTBIN)/run-unit

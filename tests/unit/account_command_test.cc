@@ -2,11 +2,7 @@
 #include "admin/account_command.h"
 
 #include "lib/base/error.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 

@@ -14,28 +14,18 @@
 #include "lib/store/account_audit.h"
 #include "lib/store/account_check.h"
 #include "lib/store/account_json.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 using namespace std::string_literals;
 
 namespace {
 
 struct UsersDirectory {
-  std::string path;
-  UsersDirectory() {
-    char name[] = "/tmp/hato-table-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~UsersDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
+  ScratchDirectory scratch;
+  std::string path = scratch.path();
   AccountTable table() const { return AccountTable(path, std::nullopt); }
   Accounts accounts() const { return Accounts(path + "/accounts.cdb"); }
   AccountSecrets secrets() const { return AccountSecrets(path + "/secrets.cdb"); }
@@ -296,7 +286,8 @@ TEST_CASE("account JSON: what is written is read", "[account-table]") {
 TEST_CASE("account audit: a line", "[account-table]") {
   CHECK(
       audit_line(1000000000, 12, {0, "panel\n", ""}, {"set", "abc", "{\"a\":1}", "{\"a\":2}", "password"}) ==
-      "{\"time\":\"2001-09-09T01:46:40Z\",\"generation\":12,\"uid\":0,\"sudo_user\":\"panel\\u000a\",\"verb\":"
+      "{\"time\":\"2001-09-09T01:46:40Z\",\"generation\":12,\"uid\":0,\"sudo_user\":\"panel\\u000a\","
+      "\"verb\":"
       "\"set\","
       "\"name\":\"abc\",\"secrets\":\"password\",\"before\":{\"a\":1},\"after\":{\"a\":2}}\n");
 }

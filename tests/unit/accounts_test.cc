@@ -7,13 +7,11 @@
 #include "lib/base/error.h"
 #include "lib/store/account_secrets.h"
 #include "lib/store/named_lines.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 using namespace std::string_literals;
 
 namespace {
@@ -21,17 +19,8 @@ namespace {
 constexpr char plain[] = "uid=1000\ngid=1001\nhome=/home/abc\nmailbox=./Maildir/\n";
 
 struct File {
-  std::string directory, path;
-  File() {
-    char name[] = "/tmp/hato-accounts-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    directory = name;
-    path = directory + "/cdb";
-  }
-  ~File() {
-    unlink(path.c_str());
-    rmdir(directory.c_str());
-  }
+  ScratchDirectory scratch;
+  std::string path = scratch.file("cdb");
   void write(const std::vector<std::pair<std::string, std::string>>& records) const {
     CdbWriter cdb(path);
     for (const auto& [key, data] : records) cdb.add(key, data);

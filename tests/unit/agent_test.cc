@@ -8,13 +8,11 @@
 #include "lib/base/error.h"
 #include "lib/net/next_hop.h"
 #include "qmail-send/reuse.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 using namespace std::string_literals;
 
 TEST_CASE("an agent's job is what a process would have been started with", "[agent]") {
@@ -84,16 +82,13 @@ TEST_CASE("next hops: by what name they are counted, and what is spoken to in th
 }
 
 TEST_CASE("next hops of the control files as they are now", "[agent]") {
-  char directory[] = "/tmp/hato-unit-XXXXXX";
-  REQUIRE(mkdtemp(directory) != nullptr);
-  const std::string home = directory, control = home + "/control";
-  REQUIRE(mkdir(control.c_str(), 0755) == 0);
+  const ScratchDirectory home;
+  const std::string control = home.directory("control");
   const auto write = [&](const std::string& name, const std::string& text) {
-    const Fd fd = open_file(control + "/" + name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    write_all(fd.get(), text, name);
+    home.write("control/" + name, text);
   };
   write("smtproutes", ":relay.test\n");
-  NextHops hops{Control(home)};
+  NextHops hops{Control(home.path())};
   CHECK(hops.of("a.test", 1).name == "relay.test");
   const std::string key = hops.connection_key("s@x.test", "a.test", 1);
   CHECK(key == hops.connection_key("s@y.test", "b.test", 1));
@@ -111,5 +106,4 @@ TEST_CASE("next hops of the control files as they are now", "[agent]") {
   for (const char* name : {"smtproutes", "bindroutes", "tlshosts"}) unlink((control + "/" + name).c_str());
   rmdir(control.c_str());
   CHECK(hops.connection_key("s@x.test", "a.test", 6).empty());  // nothing to see: nothing is shared
-  rmdir(home.c_str());
 }

@@ -1,13 +1,9 @@
 // What qmail-authd is asked and answers, and how it slows guessing down: qmail-authd(8).
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include "checkpassword/guesses.h"
 #include "lib/base/error.h"
 #include "lib/net/auth_protocol.h"
+#include "tests/catch.h"
 
 using namespace hato;
 

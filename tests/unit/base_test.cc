@@ -1,9 +1,4 @@
 // lib/base: reading and writing with deadlines, control bytes in logs, clocks, checksums.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -19,6 +14,7 @@
 #include "lib/base/log.h"
 #include "lib/base/queue_exit.h"
 #include "lib/base/trace.h"
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

@@ -8,31 +8,16 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 
 namespace {
 
-struct Directory {
-  std::string path;
-  Directory() {
-    char name[] = "/tmp/hato-cdb-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~Directory() {
-    for (const char* file : {"/x", "/x.tmp"}) unlink((path + file).c_str());
-    rmdir(path.c_str());
-  }
-};
-
-std::string write_sample(const Directory& directory) {
-  const std::string path = directory.path + "/x";
+std::string write_sample(const ScratchDirectory& directory) {
+  const std::string path = directory.file("x");
   CdbWriter writer(path);
   writer.add("one", "1");
   writer.add("two", "2a");
@@ -47,7 +32,7 @@ std::string write_sample(const Directory& directory) {
 }  // namespace
 
 TEST_CASE("cdb: what was written is found", "[cdb]") {
-  Directory directory;
+  ScratchDirectory directory;
   const std::string path = write_sample(directory);
   std::optional<Cdb> db = Cdb::open(path);
   REQUIRE(db);
@@ -67,7 +52,7 @@ TEST_CASE("cdb: what was written is found", "[cdb]") {
 }
 
 TEST_CASE("cdb: every record in the order of writing", "[cdb]") {
-  Directory directory;
+  ScratchDirectory directory;
   std::optional<Cdb> db = Cdb::open(write_sample(directory));
   REQUIRE(db);
   std::vector<std::string> seen;
@@ -80,23 +65,23 @@ TEST_CASE("cdb: every record in the order of writing", "[cdb]") {
   CHECK(seen[3] == "=empty key");
   CHECK(seen[4] == "void=");
   CHECK(seen.back() == "k2999=vvvvv2999");
-  CdbWriter(directory.path + "/x").commit();
+  CdbWriter(directory.file("x")).commit();
   std::size_t none = 0;
-  Cdb::open(directory.path + "/x")->for_each([&](std::string_view, std::string_view) { ++none; });
+  Cdb::open(directory.file("x"))->for_each([&](std::string_view, std::string_view) { ++none; });
   CHECK(none == 0);
 }
 
 TEST_CASE("cdb: no file is no database, an empty database is one", "[cdb]") {
-  Directory directory;
-  CHECK_FALSE(Cdb::open(directory.path + "/x"));
-  CdbWriter(directory.path + "/x").commit();
-  std::optional<Cdb> db = Cdb::open(directory.path + "/x");
+  ScratchDirectory directory;
+  CHECK_FALSE(Cdb::open(directory.file("x")));
+  CdbWriter(directory.file("x")).commit();
+  std::optional<Cdb> db = Cdb::open(directory.file("x"));
   REQUIRE(db);
   CHECK_FALSE(db->find("a"));
 }
 
 TEST_CASE("cdb: without commit the old file stays", "[cdb]") {
-  Directory directory;
+  ScratchDirectory directory;
   const std::string path = write_sample(directory);
   {
     CdbWriter writer(path);
@@ -109,7 +94,7 @@ TEST_CASE("cdb: without commit the old file stays", "[cdb]") {
 }
 
 TEST_CASE("cdb: a write error is reported, not forgotten", "[cdb]") {
-  Directory directory;
+  ScratchDirectory directory;
   const std::string path = write_sample(directory);
   const auto write_much = [&] {
     CdbWriter writer(path);
@@ -135,7 +120,7 @@ TEST_CASE("cdb: a write error is reported, not forgotten", "[cdb]") {
 }
 
 TEST_CASE("cdb: damage is a temporary error, never a crash or an endless search", "[cdb]") {
-  Directory directory;
+  ScratchDirectory directory;
   const std::string path = write_sample(directory);
   const std::string whole = *read_file(path, 1 << 20);
   const auto put = [&](const std::string& text) {
@@ -182,6 +167,6 @@ TEST_CASE("cdb: damage is a temporary error, never a crash or an endless search"
     SUCCEED();
   }
   SECTION("a directory is no cdb") {
-    CHECK_THROWS_AS(Cdb::open(directory.path), TempError);
+    CHECK_THROWS_AS(Cdb::open(directory.path()), TempError);
   }
 }

@@ -4,12 +4,8 @@
 #include "lib/mail/base64.h"
 #include "lib/net/certificate_chain.h"
 #include "lib/net/trust_store.h"
+#include "tests/catch.h"
 #include "tests/certificates.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 namespace certificates = hato::test::certificates;

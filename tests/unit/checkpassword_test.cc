@@ -10,11 +10,7 @@
 #include "checkpassword/system_account.h"
 #include "lib/base/md5.h"
 #include "lib/base/password_hash.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

@@ -1,9 +1,4 @@
 // Control files (qmail-control(5), control.c of qmail for the corners).
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,26 +7,18 @@
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/store/control.h"
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 
 namespace {
 
 struct Home {
-  std::string path;
-  Home() {
-    char name[] = "/tmp/hato-control.XXXXXX";
-    if (mkdtemp(name) == nullptr) throw_errno("mkdtemp");
-    path = name;
-    mkdir((path + "/control").c_str(), 0755);
-  }
-  ~Home() {
-    for (const char* name : {"x", "me"}) unlink((path + "/control/" + name).c_str());
-    rmdir((path + "/control").c_str());
-    rmdir(path.c_str());
-  }
-  Home(const Home&) = delete;
-  Home& operator=(const Home&) = delete;
+  ScratchDirectory scratch;
+  std::string path = scratch.path();
+  Home() { scratch.directory("control"); }
   void write(const char* name, const std::string& text) const {
     const Fd fd = open_file(path + "/control/" + name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     write_all(fd.get(), text, name);

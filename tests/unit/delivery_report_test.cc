@@ -1,12 +1,7 @@
 // What becomes of exit codes and output of qmail-local, qmail-getpw and qmail-remote
 // (qmail-send/delivery_report.h).
 #include "qmail-send/delivery_report.h"
-
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

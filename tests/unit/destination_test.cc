@@ -2,11 +2,7 @@
 #include "lib/base/error.h"
 #include "qmail-send/host_limits.h"
 #include "qmail-send/turns.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 

@@ -7,13 +7,11 @@
 #include "lib/base/error.h"
 #include "lib/mail/closed_address.h"
 #include "lib/store/dotfile.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 using Kind = DotfileInstruction::Kind;
 
 namespace {
@@ -29,21 +27,16 @@ std::string told(const Dotfile& dotfile) {
   return text;
 }
 
-class Scratch {
- public:
-  Scratch() {
-    char name[] = "/tmp/hato-unit.XXXXXX";
-    path = mkdtemp(name);
-    fd = Fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  }
-  ~Scratch() { REQUIRE(system(("rm -rf " + path).c_str()) == 0); }
+struct Place {
   void file(const std::string& name, const std::string& text = "#\n", mode_t mode = 0600) const {
     const std::string full = path + "/" + name;
     write_all(open_file(full, O_WRONLY | O_CREAT | O_TRUNC, 0600).get(), text, full);
     REQUIRE(chmod(full.c_str(), mode) == 0);
   }
-  std::string path;
-  Fd fd;
+
+  ScratchDirectory scratch;
+  std::string path = scratch.path();
+  Fd fd = open_file(path, O_RDONLY | O_DIRECTORY);
 };
 
 }  // namespace
@@ -141,7 +134,7 @@ TEST_CASE("dot-qmail(5): which files are tried, and what DEFAULT is") {
 }
 
 TEST_CASE("A dot-file is chosen by name, kind and mode") {
-  const Scratch home;
+  const Place home;
   const auto chosen = [&](const char* ext) {
     const std::optional<DotfileChoice> choice = find_dotfile(home.fd.get(), "-", ext, "-");
     return choice ? choice->name.name + (choice->forward_only ? " x" : "") : "none";
@@ -175,7 +168,7 @@ TEST_CASE("A home that others can write to, or that is being edited") {
 }
 
 TEST_CASE("-owner and -owner-default files make the owner the sender") {
-  const Scratch home;
+  const Place home;
   CHECK(list_owner(home.fd.get(), "-", "List") == ListOwner::none);
   home.file(".qmail-list-owner-default");
   CHECK(list_owner(home.fd.get(), "-", "List") == ListOwner::none);  // both are needed for VERP

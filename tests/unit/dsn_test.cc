@@ -1,10 +1,6 @@
 // RFC 3461's parameters and RFC 6533's addresses.
 #include "lib/mail/dsn.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 

@@ -1,14 +1,10 @@
 // ETRN's argument, control/etrnhosts, and networks of addresses. RFC 1985, qmail-smtpd(8).
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
+#include "smtpd/etrn.h"
 #include "lib/base/error.h"
 #include "lib/base/ip_network.h"
-#include "smtpd/etrn.h"
 #include "smtpd/session.h"
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace hato::smtpd;

@@ -4,11 +4,7 @@
 #include <map>
 
 #include "lib/base/conf.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 

@@ -1,12 +1,7 @@
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
-
-#include "lib/mail/address.h"
 #include "lib/mail/header.h"
+#include "lib/mail/address.h"
 #include "lib/mail/header_addresses.h"
+#include "tests/catch.h"
 
 using namespace hato;
 

@@ -1,9 +1,4 @@
 // The pure parts of qmail-inject and sendmail.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include "inject/line_ends.h"
 #include "inject/message_input.h"
@@ -14,6 +9,7 @@
 #include "lib/base/error.h"
 #include "lib/mail/encoded_word.h"
 #include "lib/mail/header.h"
+#include "tests/catch.h"
 
 using namespace hato;
 

@@ -1,11 +1,6 @@
 // Text as JSON strings (lib/mail/json.h), after RFC 8259 section 7.
 #include "lib/mail/json.h"
-
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

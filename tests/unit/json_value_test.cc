@@ -1,13 +1,8 @@
 // JSON text as a value: RFC 8259.
 #include "lib/mail/json_value.h"
 
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
-
 #include "lib/base/error.h"
+#include "tests/catch.h"
 
 using namespace hato;
 

@@ -1,9 +1,4 @@
 // Dates, Received fields, envelopes and VERP.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include <ctime>
 
@@ -11,6 +6,7 @@
 #include "lib/mail/envelope.h"
 #include "lib/mail/received.h"
 #include "lib/mail/utf8.h"
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

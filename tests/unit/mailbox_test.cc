@@ -16,30 +16,19 @@
 #include "lib/store/maildir.h"
 #include "lib/store/mbox.h"
 #include "lib/store/message_file.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 namespace fs = std::filesystem;
 
 namespace {
 
-class Scratch {
- public:
-  Scratch() {
-    char name[] = "/tmp/hato-unit.XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Scratch() { fs::remove_all(path); }
-  std::string path;
-};
-
 // A file with `before` (the queue's part) and then the message, positioned at the message.
-Fd message_fd(const Scratch& scratch, std::string_view message, std::string_view before = "the queue") {
-  Fd fd = open_file(scratch.path + "/message", O_RDWR | O_CREAT | O_TRUNC, 0600);
+Fd message_fd(const ScratchDirectory& scratch, std::string_view message,
+              std::string_view before = "the queue") {
+  Fd fd = open_file(scratch.path() + "/message", O_RDWR | O_CREAT | O_TRUNC, 0600);
   write_all(fd.get(), before, "message");
   write_all(fd.get(), message, "message");
   lseek(fd.get(), static_cast<off_t>(before.size()), SEEK_SET);
@@ -76,7 +65,7 @@ class SmallDisk {
 }  // namespace
 
 TEST_CASE("A message begins where its descriptor stood, and is not moved") {
-  const Scratch scratch;
+  const ScratchDirectory scratch;
   const Fd fd = message_fd(scratch, "Subject: x\n\nbody");
   MessageFile message(fd.get());
   CHECK(message.size() == 16);
@@ -89,7 +78,7 @@ TEST_CASE("A message begins where its descriptor stood, and is not moved") {
 }
 
 TEST_CASE("A long message comes in pieces") {
-  const Scratch scratch;
+  const ScratchDirectory scratch;
   std::string text;
   for (int i = 0; i < 120000; ++i) text += std::to_string(i) + "\n";
   const Fd fd = message_fd(scratch, text);
@@ -103,7 +92,7 @@ TEST_CASE("A long message comes in pieces") {
 }
 
 TEST_CASE("Delivered-To is looked for in the header only, as a whole line") {
-  const Scratch scratch;
+  const ScratchDirectory scratch;
   const std::string line = "Delivered-To: a@b\n";
   struct Row {
     std::string text;
@@ -139,8 +128,8 @@ TEST_CASE("maildir(5): names") {
 }
 
 TEST_CASE("A Maildir delivery: whole, private, named by its size, nothing left in tmp") {
-  const Scratch scratch;
-  const std::string maildir = scratch.path + "/Maildir";
+  const ScratchDirectory scratch;
+  const std::string maildir = scratch.path() + "/Maildir";
   make_maildir(maildir);
   CHECK(entries(maildir) == 3);
   for (const std::size_t size : {0UL, 11UL, 65536UL, 3000000UL}) {
@@ -160,8 +149,8 @@ TEST_CASE("A Maildir delivery: whole, private, named by its size, nothing left i
 }
 
 TEST_CASE("A Maildir delivery that fails leaves nothing") {
-  const Scratch scratch;
-  const std::string maildir = scratch.path + "/Maildir";
+  const ScratchDirectory scratch;
+  const std::string maildir = scratch.path() + "/Maildir";
   const Fd fd = message_fd(scratch, std::string(100000, 'm'));
   MessageFile message(fd.get());
   CHECK_THROWS_AS(deliver_to_maildir(maildir, "", message), MaildirMissing);
@@ -191,8 +180,8 @@ TEST_CASE("A Maildir delivery that fails leaves nothing") {
 }
 
 TEST_CASE("maildir(5): a reader removes what nobody touched in tmp for 36 hours") {
-  const Scratch scratch;
-  const std::string maildir = scratch.path + "/Maildir";
+  const ScratchDirectory scratch;
+  const std::string maildir = scratch.path() + "/Maildir";
   make_maildir(maildir);
   const std::int64_t now = now_seconds();
   const auto put = [&](const std::string& name, std::int64_t age) {
@@ -212,7 +201,7 @@ TEST_CASE("maildir(5): a reader removes what nobody touched in tmp for 36 hours"
   clean_maildir(maildir, now + 100 * 3600);
   CHECK(access((maildir + "/tmp/young").c_str(), F_OK) != 0);
   CHECK(access((maildir + "/tmp/directory").c_str(), F_OK) == 0);
-  clean_maildir(scratch.path + "/none", now);
+  clean_maildir(scratch.path() + "/none", now);
 }
 
 TEST_CASE("mbox(5): the From_ line") {
@@ -253,8 +242,8 @@ TEST_CASE("mbox(5): quoting, at every place where the message may be cut") {
 }
 
 TEST_CASE("An mbox delivery appends, and takes back what it could not finish") {
-  const Scratch scratch;
-  const std::string mbox = scratch.path + "/Mailbox";
+  const ScratchDirectory scratch;
+  const std::string mbox = scratch.path() + "/Mailbox";
   const Fd fd = message_fd(scratch, "Subject: x\n\nFrom here\n");
   MessageFile message(fd.get());
   deliver_to_mbox(mbox, "From a Thu\n", message);
@@ -273,13 +262,13 @@ TEST_CASE("An mbox delivery appends, and takes back what it could not finish") {
     CHECK_THROWS_AS(deliver_to_mbox(mbox, "From b Thu\n", big_message), SystemError);
   }
   CHECK(contents(mbox) == once + once);
-  CHECK_THROWS_AS(deliver_to_mbox(scratch.path + "/no/Mailbox", "", message), MboxMissing);
-  CHECK_THROWS_AS(deliver_to_mbox(scratch.path, "", message), MboxMissing);
+  CHECK_THROWS_AS(deliver_to_mbox(scratch.path() + "/no/Mailbox", "", message), MboxMissing);
+  CHECK_THROWS_AS(deliver_to_mbox(scratch.path(), "", message), MboxMissing);
 }
 
 TEST_CASE("An mbox that is locked: wait, but not for ever; a file renamed over it meanwhile is found") {
-  const Scratch scratch;
-  const std::string mbox = scratch.path + "/Mailbox";
+  const ScratchDirectory scratch;
+  const std::string mbox = scratch.path() + "/Mailbox";
   const Fd fd = message_fd(scratch, "m\n");
   MessageFile message(fd.get());
   Fd other = open_file(mbox, O_RDWR | O_CREAT, 0600);

@@ -6,11 +6,7 @@
 #include "remote/policy_cache.h"
 #include "remote/policy_fetch.h"
 #include "remote/sts_question.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

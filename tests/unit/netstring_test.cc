@@ -1,12 +1,8 @@
 // Netstrings: cr.yp.to/proto/netstrings.txt.
 #include "lib/mail/netstring.h"
+#include "tests/catch.h"
 
 #include <vector>
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 

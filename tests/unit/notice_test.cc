@@ -7,11 +7,7 @@
 #include "lib/mail/notice_text.h"
 #include "lib/mail/qsbmf.h"
 #include "lib/mail/quoted_printable.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 

@@ -10,13 +10,11 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/mail/suite_command.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 
 namespace {
 
@@ -25,14 +23,10 @@ constexpr uid_t panel = 64310, customer = 64311;
 class Place {
  public:
   Place() {
-    char name[] = "/tmp/hato-orders-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path = name;
-    for (const char* part : {"/control", "/home", "/dots"}) REQUIRE(mkdir((path + part).c_str(), 0755) == 0);
+    for (const char* part : {"control", "home", "dots"}) scratch.directory(part);
     own("dots", panel);
     home = open_file(path + "/home", O_RDONLY | O_DIRECTORY);
   }
-  ~Place() { std::filesystem::remove_all(path); }
   void file(const std::string& name, const std::string& text, mode_t mode = 0640, uid_t owner = panel) const {
     const std::string full = path + "/" + name;
     write_all(open_file(full, O_WRONLY | O_CREAT | O_TRUNC, 0644).get(), text, full);
@@ -66,7 +60,8 @@ class Place {
   }
   std::string ask(const std::string& ext = "", bool any = false) const { return ask(question(ext, any)); }
 
-  std::string path;
+  ScratchDirectory scratch;
+  std::string path = scratch.path();
   Fd home;
 };
 

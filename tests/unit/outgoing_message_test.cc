@@ -5,11 +5,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

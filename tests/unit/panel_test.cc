@@ -1,9 +1,4 @@
 // The control panel's pure parts: requests (RFC 3875, URL Standard 5.1, RFC 6265), HTML, rules as JSON.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include "lib/base/error.h"
 #include "panel/cgi_request.h"
@@ -12,6 +7,7 @@
 #include "panel/pages.h"
 #include "panel/rule.h"
 #include "panel/texts.h"
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace hato::panel;

@@ -1,14 +1,10 @@
 // The policy delegation protocol (Postfix's SMTPD_POLICY_README, access(5)), lines of control/policy, and
 // what several answers come to. qmail-policy(5).
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include "lib/net/policy.h"
 #include "smtpd/policy.h"
 #include "smtpd/reply.h"
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace hato::smtpd;

@@ -1,13 +1,8 @@
 #include "pop3d/command.h"
+#include "tests/catch.h"
 
 #include <limits>
 #include <string>
-
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace std::string_literals;

@@ -13,13 +13,11 @@
 #include "lib/base/directory.h"
 #include "lib/base/error.h"
 #include "lib/store/maildir.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 
 namespace {
 
@@ -27,19 +25,10 @@ namespace {
 class Maildir {
  public:
   Maildir() {
-    char name[] = "/tmp/hato-pop3-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path_ = name;
-    REQUIRE(chdir(name) == 0);
-    for (const char* folder : folders) REQUIRE(mkdir(folder, 0700) == 0);
+    REQUIRE(chdir(scratch_.path().c_str()) == 0);
+    for (const char* folder : {"tmp", "new", "cur"}) REQUIRE(mkdir(folder, 0700) == 0);
   }
-  ~Maildir() {
-    for (const char* folder : folders) {
-      for (const std::string& file : list(folder)) unlink((std::string(folder) + "/" + file).c_str());
-      rmdir(folder);
-    }
-    if (chdir("/") == 0) rmdir(path_.c_str());
-  }
+  ~Maildir() { REQUIRE(chdir("/") == 0); }
   Maildir(const Maildir&) = delete;
   Maildir& operator=(const Maildir&) = delete;
 
@@ -56,8 +45,7 @@ class Maildir {
   }
 
  private:
-  static constexpr const char* folders[] = {"tmp", "new", "cur"};
-  std::string path_;
+  ScratchDirectory scratch_;
 };
 
 using Names = std::vector<std::string>;
@@ -256,10 +244,8 @@ TEST_CASE("other programs at the same Maildir") {
 }
 
 TEST_CASE("no Maildir at all") {
-  char name[] = "/tmp/hato-pop3-XXXXXX";
-  REQUIRE(mkdtemp(name) != nullptr);
-  REQUIRE(chdir(name) == 0);
+  const ScratchDirectory empty;
+  REQUIRE(chdir(empty.path().c_str()) == 0);
   CHECK_THROWS_AS(Mailbox(), SystemError);
   REQUIRE(chdir("/") == 0);
-  rmdir(name);
 }

@@ -1,12 +1,7 @@
 #include "pop3d/multiline.h"
+#include "tests/catch.h"
 
 #include <string>
-
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace std::string_literals;

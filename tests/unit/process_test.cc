@@ -1,14 +1,9 @@
 // Daemons' users and groups (lib/base/process.h).
 #include "lib/base/process.h"
+#include "tests/catch.h"
 
 #include <grp.h>
 #include <pwd.h>
-
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 

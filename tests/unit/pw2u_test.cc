@@ -3,11 +3,7 @@
 
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 

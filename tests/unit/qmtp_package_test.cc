@@ -3,11 +3,7 @@
 
 #include "lib/mail/netstring.h"
 #include "qmtp/answer.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace hato::qmtp;

@@ -1,12 +1,8 @@
 // qmail-q(8)'s command line, selections and listings.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include "admin/queue_command.h"
 #include "lib/base/error.h"
+#include "tests/catch.h"
 
 using namespace hato;
 

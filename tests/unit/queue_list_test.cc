@@ -1,11 +1,6 @@
 // qmail-sendsocket(5), gate/list/s: what a reader makes of a list that comes in pieces.
 #include "lib/net/queue_list.h"
-
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

@@ -1,9 +1,4 @@
 // lib/store/queuefile.h and the records of lib/net/gate.h: formats, and what damage does to them.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,8 +8,11 @@
 #include "lib/net/gate.h"
 #include "lib/store/queuefile.h"
 #include "qmail-send/spool_file.h"
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 using namespace hato::queue_format;
 using namespace std::string_literals;
 
@@ -44,10 +42,7 @@ QueuedEnvelope sample_envelope() {
 class Spool {
  public:
   explicit Spool(const std::string& message, const std::string& prepend = "Received: x\n") {
-    char name[] = "/tmp/hato-spool.XXXXXX";
-    if (mkdtemp(name) == nullptr) throw_errno("mkdtemp");
-    directory_ = name;
-    const Fd directory = open_file(directory_, O_RDONLY | O_DIRECTORY);
+    const Fd directory = open_file(scratch_.path(), O_RDONLY | O_DIRECTORY);
     SpoolFile file(directory.get());
     file.append(message.substr(0, message.size() / 2));
     file.append(message.substr(message.size() / 2));
@@ -55,20 +50,14 @@ class Spool {
     file.finish(sample_header(), sample_envelope());
     if (!file.link(QueueId(17))) throw TempError("the name is taken");
   }
-  ~Spool() {
-    unlink(path().c_str());
-    rmdir(directory_.c_str());
-  }
-  Spool(const Spool&) = delete;
-  Spool& operator=(const Spool&) = delete;
-  std::string path() const { return directory_ + "/17"; }
+  std::string path() const { return scratch_.file("17"); }
   void overwrite(off_t at, const std::string& bytes) const {
     const Fd fd = open_file(path(), O_WRONLY);
     pwrite_all(fd.get(), bytes, at, "spool");
   }
 
  private:
-  std::string directory_;
+  ScratchDirectory scratch_;
 };
 
 }  // namespace
@@ -175,10 +164,9 @@ TEST_CASE("damage is found where the design says: header and envelope at open, t
 }
 
 TEST_CASE("later fields stand before earlier ones, and more than 1 MiB is refused") {
-  char name[] = "/tmp/hato-spool.XXXXXX";
-  REQUIRE(mkdtemp(name) != nullptr);
+  const ScratchDirectory scratch;
   {
-    const Fd directory = open_file(name, O_RDONLY | O_DIRECTORY);
+    const Fd directory = open_file(scratch.path(), O_RDONLY | O_DIRECTORY);
     SpoolFile file(directory.get());
     file.append("body");
     file.prepend("B: 1\n");
@@ -187,7 +175,7 @@ TEST_CASE("later fields stand before earlier ones, and more than 1 MiB is refuse
     file.finish(sample_header(), sample_envelope());
     CHECK(pread_some(file.fd(), 14, static_cast<off_t>(message_area - 10), "spool") == "A: 1\nB: 1\nbody");
   }
-  CHECK(rmdir(name) == 0);  // a file that got no name leaves nothing
+  CHECK(rmdir(scratch.path().c_str()) == 0);  // a file that got no name leaves nothing
 }
 
 TEST_CASE("gate records") {

@@ -16,13 +16,11 @@
 #include "lib/store/maildir.h"
 #include "lib/store/maildirsize.h"
 #include "lib/store/quota.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 
 namespace {
 
@@ -32,20 +30,9 @@ constexpr std::uint64_t plenty = 1'000'000;
 class Maildir {
  public:
   Maildir() {
-    char name[] = "/tmp/hato-quota-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    parent_ = name;
-    path_ = parent_ + "/Maildir";
     make_maildir(path_);
     fd_ = open_file(path_, O_RDONLY | O_DIRECTORY);
   }
-  ~Maildir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(parent_, ignored);
-  }
-  Maildir(const Maildir&) = delete;
-  Maildir& operator=(const Maildir&) = delete;
-
   int fd() const { return fd_.get(); }
   std::string at(const std::string& name) const { return path_ + "/" + name; }
   void put(const std::string& name, const std::string& text = "") const {
@@ -59,7 +46,8 @@ class Maildir {
   }
 
  private:
-  std::string parent_, path_;
+  ScratchDirectory scratch_;
+  std::string path_ = scratch_.file("Maildir");
   Fd fd_;
 };
 

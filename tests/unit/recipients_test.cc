@@ -11,38 +11,25 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
+#include "tests/users_cdb.h"
 
 using namespace hato;
+using namespace hato::test;
 
 namespace {
 
 class Home {
  public:
   Home() {
-    char name[] = "/tmp/hato-recipients-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path = name;
-    for (const char* part : {"/control", "/users"}) REQUIRE(mkdir((path + part).c_str(), 0755) == 0);
+    for (const char* part : {"control", "users"}) scratch.directory(part);
   }
-  ~Home() { std::filesystem::remove_all(path); }
   void control(const std::string& name, const std::string& text) const {
-    const std::string file = path + "/control/" + name;
-    write_all(open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0644).get(), text, file);
+    scratch.write("control/" + name, text);
   }
   void users(const std::vector<std::string>& lines) const {
-    CdbWriter cdb(path + "/users/cdb");
-    for (const std::string& text : lines) {
-      const std::optional<AssignLine> line = parse_assign_line(text);
-      REQUIRE(line);
-      cdb.add(line->key(), encode_assignment(line->to));
-    }
-    cdb.add("", "-@");
-    cdb.commit();
+    write_users_cdb(path + "/users/cdb", lines, "-@");
   }
   // Logins, a blank and the own domain behind one that has one; uids count from 1001.
   void accounts(const std::vector<std::string>& logins) const {
@@ -65,7 +52,8 @@ class Home {
     cdb.add("", encode_generation(1));
     cdb.commit();
   }
-  std::string path;
+  ScratchDirectory scratch;
+  std::string path = scratch.path();
 };
 
 std::string told(const Resolution& found) {

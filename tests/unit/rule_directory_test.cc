@@ -12,26 +12,14 @@
 #include "lib/base/process.h"
 #include "lib/store/maildir.h"
 #include "lib/store/reply_record.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 using namespace std::string_literals;
 
 namespace {
-
-class Scratch {
- public:
-  Scratch() {
-    char name[] = "/tmp/hato-unit.XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Scratch() { CHECK(system(("rm -rf " + path).c_str()) == 0); }
-  std::string path;
-};
 
 mode_t mode_of(const std::string& path) {
   struct stat status {};
@@ -57,8 +45,8 @@ TEST_CASE("rule files: their names", "[rule_directory]") {
 }
 
 TEST_CASE("rule files: written as a whole, with the right mode", "[rule_directory]") {
-  const Scratch scratch;
-  const RuleDirectory panel(scratch.path, true), home(scratch.path, false);
+  const ScratchDirectory scratch;
+  const RuleDirectory panel(scratch.path(), true), home(scratch.path(), false);
   umask(077);
   {
     const Fd lock = panel.lock();
@@ -67,30 +55,30 @@ TEST_CASE("rule files: written as a whole, with the right mode", "[rule_director
     home.write(".qmail", {"./Maildir/\n", false});
   }
   umask(022);
-  CHECK(mode_of(scratch.path + "/.qmail-a") == 0640);
-  CHECK(mode_of(scratch.path + "/.qmail-list") == 0740);
-  CHECK(mode_of(scratch.path + "/.qmail") == 0600);
-  CHECK(mode_of(scratch.path + "/.qmail-dot.lock") == 0600);  // nobody else may hold it
+  CHECK(mode_of(scratch.path() + "/.qmail-a") == 0640);
+  CHECK(mode_of(scratch.path() + "/.qmail-list") == 0740);
+  CHECK(mode_of(scratch.path() + "/.qmail") == 0600);
+  CHECK(mode_of(scratch.path() + "/.qmail-dot.lock") == 0600);  // nobody else may hold it
   CHECK(panel.names() == std::vector<std::string>{".qmail", ".qmail-a", ".qmail-list"});
   CHECK(panel.read(".qmail-a")->text == "&a@b\n");
   CHECK(panel.read(".qmail-list")->forward_only);
   CHECK_FALSE(panel.read(".qmail-none"));
   CHECK(panel.remove(".qmail-a"));
   CHECK_FALSE(panel.remove(".qmail-a"));
-  REQUIRE(symlink("/etc/passwd", (scratch.path + "/.qmail-link").c_str()) == 0);
+  REQUIRE(symlink("/etc/passwd", (scratch.path() + "/.qmail-link").c_str()) == 0);
   CHECK_THROWS_AS(panel.read(".qmail-link"), TempError);
-  REQUIRE(mkfifo((scratch.path + "/.qmail-pipe").c_str(), 0600) == 0);
+  REQUIRE(mkfifo((scratch.path() + "/.qmail-pipe").c_str(), 0600) == 0);
   CHECK_THROWS_AS(panel.read(".qmail-pipe"), TempError);
   // What a killed writer left is no trouble, and not followed.
-  REQUIRE(symlink("/etc/passwd", (scratch.path + "/.qmail-dot.new").c_str()) == 0);
+  REQUIRE(symlink("/etc/passwd", (scratch.path() + "/.qmail-dot.new").c_str()) == 0);
   panel.write(".qmail-b", {"&b@b\n", false});
   CHECK(panel.read(".qmail-b")->text == "&b@b\n");
-  CHECK_FALSE(RuleDirectory(scratch.path + "/none", true).exists());
+  CHECK_FALSE(RuleDirectory(scratch.path() + "/none", true).exists());
 }
 
 TEST_CASE("rule files: the directory of an account", "[rule_directory]") {
-  const Scratch scratch;
-  const std::string dotdir = scratch.path + "/dots";
+  const ScratchDirectory scratch;
+  const std::string dotdir = scratch.path() + "/dots";
   for (int i = 0; i < 2; ++i) {
     make_rule_directories(dotdir, getuid(), getgid());
     make_rule_directory(dotdir, "info@x.example", getgid(), getuid());
@@ -102,8 +90,8 @@ TEST_CASE("rule files: the directory of an account", "[rule_directory]") {
 }
 
 TEST_CASE("a Maildir++ folder that a rule names is made, and nothing else is", "[rule_directory]") {
-  const Scratch scratch;
-  const std::string maildir = scratch.path + "/Maildir";
+  const ScratchDirectory scratch;
+  const std::string maildir = scratch.path() + "/Maildir";
   make_missing_folder(maildir + "/.Shop/");
   CHECK(access(maildir.c_str(), F_OK) != 0);
   make_maildir(maildir);
@@ -121,8 +109,8 @@ TEST_CASE("a Maildir++ folder that a rule names is made, and nothing else is", "
 }
 
 TEST_CASE("reply record: once in so many seconds, also for several at once", "[reply_record]") {
-  const Scratch scratch;
-  const std::string path = scratch.path + "/replies";
+  const ScratchDirectory scratch;
+  const std::string path = scratch.path() + "/replies";
   {
     ReplyRecord record(path);
     CHECK(record.claim("a", 1000, 100));
@@ -158,6 +146,6 @@ TEST_CASE("reply record: once in so many seconds, also for several at once", "[r
   said.second.reset();
   CHECK(read_all(said.first.get(), 100, "pipe") == "x");
 
-  REQUIRE(symlink("/etc/passwd", (scratch.path + "/link").c_str()) == 0);
-  CHECK_THROWS_AS(ReplyRecord(scratch.path + "/link"), TempError);
+  REQUIRE(symlink("/etc/passwd", (scratch.path() + "/link").c_str()) == 0);
+  CHECK_THROWS_AS(ReplyRecord(scratch.path() + "/link"), TempError);
 }

@@ -4,11 +4,7 @@
 #include "admin/rule_command.h"
 #include "admin/rule_json.h"
 #include "lib/mail/mailbox_name.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

@@ -1,5 +1,6 @@
 // The seccomp programs of lib/base/seal.h, run by hand on calls that the kernel would be asked for.
 #include "lib/base/seal.h"
+#include "tests/catch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +13,6 @@
 #include <sys/syscall.h>
 
 #include <cstring>
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 

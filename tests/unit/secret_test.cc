@@ -1,12 +1,7 @@
 #include "lib/base/secret.h"
+#include "tests/catch.h"
 
 #include <string.h>
-
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 

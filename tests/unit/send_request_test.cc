@@ -1,13 +1,9 @@
 // qmail-sendsocket(5): requests and answers as text, and what the schedule gives up for them.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include "lib/net/send_request.h"
 #include "qmail-send/held_messages.h"
 #include "qmail-send/schedule.h"
+#include "tests/catch.h"
 
 using namespace hato;
 

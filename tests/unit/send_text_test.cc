@@ -1,15 +1,11 @@
 // What qmail-send writes and reads besides the queue: log lines, qmail-clean's protocol, the
 // trigger.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include "lib/base/fd.h"
 #include "qmail-send/activity_log.h"
 #include "qmail-send/clean_protocol.h"
 #include "qmail-send/trigger.h"
+#include "tests/catch.h"
 
 using namespace hato;
 

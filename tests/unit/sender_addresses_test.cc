@@ -1,12 +1,8 @@
 // Default envelope senders of local users: users/cdb, control/cgisenders, /etc/passwd.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
-#include "lib/base/error.h"
 #include "qmail-send/sender_addresses.h"
+#include "lib/base/error.h"
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

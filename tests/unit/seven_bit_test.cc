@@ -5,11 +5,7 @@
 #include "lib/mail/mime_type.h"
 #include "lib/mail/seven_bit_header.h"
 #include "lib/mail/utf8.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 

@@ -1,10 +1,5 @@
 #include "lib/net/smtp_reply.h"
-
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using State = SmtpReplyParser::State;

@@ -4,11 +4,7 @@
 #include "smtpd/message_text.h"
 #include "smtpd/reply.h"
 #include "smtpd/settings.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace hato::smtpd;

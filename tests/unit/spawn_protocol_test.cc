@@ -1,13 +1,8 @@
 // The packets between qmail-send and its spawners (qmail-send/spawn_protocol.h).
 #include "qmail-send/spawn_protocol.h"
 
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
-
 #include "lib/base/error.h"
+#include "tests/catch.h"
 
 using namespace hato;
 using namespace std::string_literals;

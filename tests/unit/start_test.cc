@@ -11,11 +11,7 @@
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/base/process.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 

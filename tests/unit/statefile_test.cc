@@ -1,9 +1,3 @@
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
-
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,8 +6,11 @@
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
 #include "lib/store/statefile.h"
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 
 namespace {
 
@@ -36,25 +33,14 @@ std::string bytes_of(const std::vector<StateRecord>& records, char key = 'k') {
   return bytes;
 }
 
-class Scratch {
+class Place {
  public:
-  Scratch() {
-    char name[] = "/tmp/hato.state.XXXXXX";
-    path_ = mkdtemp(name);
-  }
-  ~Scratch() {
-    unlink(file().c_str());
-    rmdir(path_.c_str());
-  }
-  std::string file() const { return path_ + "/1"; }
+  std::string file() const { return scratch_.file("1"); }
   std::string text() const { return read_file(file(), 1 << 20).value_or("(missing)"); }
-  void write(const std::string& bytes) const {
-    const Fd fd = open_file(file(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    write_all(fd.get(), bytes, "scratch");
-  }
+  void write(const std::string& bytes) const { scratch_.write("1", bytes); }
 
  private:
-  std::string path_;
+  ScratchDirectory scratch_;
 };
 
 }  // namespace
@@ -125,7 +111,7 @@ TEST_CASE("a long text is cut off and still a sound record", "[statefile]") {
 }
 
 TEST_CASE("a state file is made by its first record and appended to", "[statefile]") {
-  const Scratch scratch;
+  const Place scratch;
   StateFile state(scratch.file(), key_of('k'));
   CHECK(state.load().empty());
   CHECK_FALSE(state.exists());
@@ -142,7 +128,7 @@ TEST_CASE("a state file is made by its first record and appended to", "[statefil
 }
 
 TEST_CASE("appending cuts off a torn record, and replaces another message's file", "[statefile]") {
-  const Scratch scratch;
+  const Place scratch;
   scratch.write(bytes_of({some[0], some[1]}).substr(0, bytes_of({some[0]}).size() + 11));
   StateFile torn(scratch.file(), key_of('k'));
   torn.append(some[2]);

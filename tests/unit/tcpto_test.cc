@@ -5,29 +5,20 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
 
 using namespace hato;
+using namespace hato::test;
 
 namespace {
 
 struct Home {
-  std::string path = "/tmp/hato-tcpto-XXXXXX";
+  ScratchDirectory scratch;
+  std::string path = scratch.path();
   Home() {
-    REQUIRE(mkdtemp(path.data()) != nullptr);
-    mkdir((path + "/queue").c_str(), 0755);
-    mkdir((path + "/queue/lock").c_str(), 0755);
+    scratch.directory("queue/lock");
     fill("");
-  }
-  ~Home() {
-    unlink(Tcpto::path(path).c_str());
-    rmdir((path + "/queue/lock").c_str());
-    rmdir((path + "/queue").c_str());
-    rmdir(path.c_str());
   }
   void fill(const std::string& bytes) const {
     const Fd fd = open_file(Tcpto::path(path), 01 | 0100 | 01000, 0644);

@@ -9,12 +9,8 @@
 #include "lib/net/server_identity.h"
 #include "remote/auth_client.h"
 #include "remote/smtpauth.h"
+#include "tests/catch.h"
 #include "tests/certificates.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using Names = std::vector<std::string>;

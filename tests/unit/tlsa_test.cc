@@ -3,13 +3,9 @@
 #include "lib/net/tlsa.h"
 
 #include "lib/net/server_identity.h"
+#include "tests/catch.h"
 #include "tests/certificates.h"
 #include "tests/tlsa_of.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;

@@ -7,39 +7,21 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
+#include "tests/scratch_directory.h"
+#include "tests/users_cdb.h"
 
 using namespace hato;
+using namespace hato::test;
 using namespace std::string_literals;
 
 namespace {
 
 struct UsersFile {
-  std::string directory, path;
-  UsersFile() {
-    char name[] = "/tmp/hato-users-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    directory = name;
-    path = directory + "/cdb";
-  }
-  ~UsersFile() {
-    unlink(path.c_str());
-    rmdir(directory.c_str());
-  }
-  // Each line as in users/assign; `ends` as qmail-newu gathers them.
-  void write(const std::vector<std::string>& lines, const std::string& ends) {
-    CdbWriter cdb(path);
-    for (const std::string& text : lines) {
-      const std::optional<AssignLine> line = parse_assign_line(text);
-      REQUIRE(line);
-      cdb.add(line->key(), encode_assignment(line->to));
-    }
-    cdb.add("", ends);
-    cdb.commit();
+  ScratchDirectory scratch;
+  std::string path = scratch.file("cdb");
+  void write(const std::vector<std::string>& lines, const std::string& ends) const {
+    write_users_cdb(path, lines, ends);
   }
 };
 

@@ -7,11 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/mail/encoded_word.h"
 #include "lib/mail/header.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 using namespace hato;
 
