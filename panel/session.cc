@@ -1,6 +1,5 @@
 #include "panel/session.h"
 
-#include <bearssl.h>
 #include <fcntl.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -13,6 +12,8 @@
 #include "lib/base/directory.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
+#include "lib/base/hex.h"
+#include "lib/base/sha256.h"
 
 namespace hato::panel {
 
@@ -21,24 +22,12 @@ namespace {
 constexpr std::size_t token_bytes = 32;
 constexpr std::size_t session_file_limit = 8192;
 
-std::string hex(const unsigned char* bytes, std::size_t size) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  for (std::size_t i = 0; i < size; ++i) out += {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
-  return out;
-}
-
 bool is_token(std::string_view text) {
   return text.size() == 2 * token_bytes && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
 std::string name_of(std::string_view token) {
-  br_sha256_context context;
-  unsigned char digest[br_sha256_SIZE];
-  br_sha256_init(&context);
-  br_sha256_update(&context, token.data(), token.size());
-  br_sha256_out(&context, digest);
-  return hex(digest, sizeof digest);
+  return to_hex(sha256(token));
 }
 
 bool over(const Session& session, std::int64_t now) {
@@ -91,9 +80,9 @@ void each_session(const std::string& directory, const std::function<void(const s
 }  // namespace
 
 std::string random_token() {
-  unsigned char bytes[token_bytes];
+  char bytes[token_bytes];
   if (getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) throw_errno("getrandom");
-  return hex(bytes, sizeof bytes);
+  return to_hex({bytes, sizeof bytes});
 }
 
 std::string Sessions::path_of(std::string_view token) const {

@@ -1,6 +1,5 @@
 #include "pop3d/mailbox.h"
 
-#include <bearssl.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +12,8 @@
 
 #include "lib/base/directory.h"
 #include "lib/base/error.h"
+#include "lib/base/hex.h"
+#include "lib/base/sha256.h"
 #include "lib/store/mailbox_quota.h"
 #include "lib/store/maildir.h"
 
@@ -46,20 +47,6 @@ bool fits_uidl(std::string_view id) {
          std::all_of(id.begin(), id.end(), [](char c) { return c >= 0x21 && c <= 0x7e; });
 }
 
-std::string sha256_hex(std::string_view text) {
-  br_sha256_context context;
-  unsigned char digest[br_sha256_SIZE];
-  br_sha256_init(&context);
-  br_sha256_update(&context, text.data(), text.size());
-  br_sha256_out(&context, digest);
-  std::string hex;
-  for (const unsigned char byte : digest) {
-    hex.push_back("0123456789abcdef"[byte >> 4]);
-    hex.push_back("0123456789abcdef"[byte & 15]);
-  }
-  return hex;
-}
-
 }  // namespace
 
 std::int64_t arrival_of_name(std::string_view name) {
@@ -81,7 +68,7 @@ std::int64_t arrival_of_name(std::string_view name) {
 
 std::string unique_id_of_name(std::string_view name) {
   const std::string_view unique = without_flags(name);
-  return fits_uidl(unique) ? std::string(unique) : sha256_hex(unique);
+  return fits_uidl(unique) ? std::string(unique) : to_hex(sha256(unique));
 }
 
 Mailbox::Mailbox()

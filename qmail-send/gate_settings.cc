@@ -12,6 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/process.h"
+#include "lib/base/words.h"
 #include "lib/store/accounts.h"
 #include "lib/store/cdb.h"
 
@@ -25,19 +26,6 @@ uid_t uid_of(const char* name) {
   return user->uid;
 }
 
-// The words of a line, separated by blanks.
-std::vector<std::string> words(std::string_view line) {
-  std::vector<std::string> found;
-  while (true) {
-    const std::size_t start = line.find_first_not_of(" \t");
-    if (start == std::string_view::npos) return found;
-    line.remove_prefix(start);
-    const std::size_t end = line.find_first_of(" \t");
-    found.emplace_back(line.substr(0, end));
-    line.remove_prefix(end == std::string_view::npos ? line.size() : end);
-  }
-}
-
 std::uint64_t number(const std::string& word, const std::string& where) {
   if (word.empty() || word.size() > 18 || word.find_first_not_of("0123456789") != std::string::npos)
     throw TempError(where + ": " + word + " is not a number");
@@ -45,7 +33,7 @@ std::uint64_t number(const std::string& word, const std::string& where) {
 }
 
 std::pair<std::string, std::string> two_words(const std::string& line, const std::string& where) {
-  std::vector<std::string> both = words(line);
+  std::vector<std::string> both = split_words(line);
   if (both.size() != 2) throw TempError(where + ": \"" + line + "\" has not two words");
   return {both[0], both[1]};
 }

@@ -2,6 +2,7 @@
 
 #include "lib/base/md5.h"
 #include "lib/base/secret.h"
+#include "lib/base/words.h"
 #include "lib/mail/base64.h"
 #include "lib/mail/domain.h"
 #include "lib/net/tls_words.h"

@@ -1,13 +1,12 @@
 #include "remote/bindroutes.h"
 
+#include "lib/base/words.h"
 #include "lib/mail/address.h"
 #include "lib/mail/domain_line.h"
 
 namespace hato {
 
 namespace {
-
-constexpr std::string_view blanks = " \t";
 
 // "192.0.2.1", "[2001:db8::1]"; a bare IPv6 address cannot be mistaken for anything else.
 std::optional<IpAddress> parse_address(std::string_view word) {
@@ -23,10 +22,8 @@ std::optional<IpAddress> SourceAddresses::source_for(const IpAddress& to) const 
 
 SourceAddresses parse_bind_route(std::string_view text) {
   SourceAddresses sources;
-  for (std::size_t at; (at = text.find_first_not_of(blanks)) != text.npos;) {
-    text.remove_prefix(at);
-    const std::string_view word = text.substr(0, text.find_first_of(blanks));
-    text.remove_prefix(word.size());
+  while (const std::optional<std::string_view> next = next_word(text)) {
+    const std::string_view word = *next;
     const std::optional<IpAddress> address = parse_address(word);
     if (!address) {
       sources.problem = "\"" + std::string(word) + "\" is not an address";

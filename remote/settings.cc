@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
+#include "lib/base/words.h"
 #include "lib/mail/domain.h"
 #include "lib/mail/domain_line.h"
 #include "lib/mail/utf8.h"

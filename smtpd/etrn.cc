@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
+#include "lib/base/words.h"
 #include "lib/net/send_request.h"
 
 namespace hato::smtpd {
 
 namespace {
-
-constexpr std::string_view blanks = " \t";
 
 bool covers(std::string_view allowed, std::string_view domain) {
   if (allowed == domain) return true;
@@ -35,17 +34,13 @@ bool EtrnPolicy::add(std::string_view line) {
   Row row{*domain, false, false, {}};
   std::string_view rest = line.substr(colon + 1);
   bool some = false;
-  for (;;) {
-    rest.remove_prefix(std::min(rest.find_first_not_of(blanks), rest.size()));
-    if (rest.empty()) break;
-    const std::string_view who = rest.substr(0, rest.find_first_of(blanks));
-    rest.remove_prefix(who.size());
+  while (const std::optional<std::string_view> who = next_word(rest)) {
     some = true;
     if (who == "relay") {
       row.relay = true;
     } else if (who == "any") {
       row.any = true;
-    } else if (const std::optional<IpNetwork> network = IpNetwork::parse(who)) {
+    } else if (const std::optional<IpNetwork> network = IpNetwork::parse(*who)) {
       row.networks.push_back(*network);
     } else {
       return false;

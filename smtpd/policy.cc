@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/words.h"
 #include "lib/mail/domain.h"
 #include "lib/mail/header.h"
 
@@ -11,7 +12,6 @@ namespace hato::smtpd {
 
 namespace {
 
-constexpr std::string_view blanks = " \t";
 constexpr std::size_t text_in_log = 200;
 constexpr std::int64_t longest_answer = 300;        // seconds
 constexpr std::int64_t seconds_to_connect = 5;      // before the session begins
@@ -80,14 +80,10 @@ const char* word_of(PolicyAction action) {
 std::optional<PolicyServer> PolicyServer::parse(std::string_view line, const std::string& directory) {
   PolicyServer server;
   bool first = true;
-  for (;;) {
-    line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
-    if (line.empty()) break;
-    const std::string_view word = line.substr(0, line.find_first_of(blanks));
-    line.remove_prefix(word.size());
+  while (const std::optional<std::string_view> word = next_word(line)) {
     if (first)
-      server.name = word;
-    else if (!set_word(server, word))
+      server.name = *word;
+    else if (!set_word(server, *word))
       return std::nullopt;
     first = false;
   }

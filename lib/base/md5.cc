@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "lib/base/hex.h"
+
 namespace hato {
 
 namespace {
@@ -12,13 +14,7 @@ namespace {
 using Digest = std::array<unsigned char, br_md5_SIZE>;
 
 std::string hex(const Digest& digest) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
-  for (const unsigned char byte : digest) {
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
+  return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "lib/base/ip.h"
+#include "lib/base/words.h"
 #include "lib/mail/domain_line.h"
 
 namespace hato {

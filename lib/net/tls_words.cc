@@ -6,7 +6,6 @@ namespace hato {
 
 namespace {
 
-constexpr std::string_view blanks = " \t";
 constexpr std::string_view verify_names = "verify=";
 constexpr std::string_view auth_login = "auth=";
 
@@ -82,18 +81,6 @@ TlsWords parse_tls_words(const std::vector<std::string>& list) {
   if (words.auth && clear && !words.auth_in_clear)
     words.problem = "\"auth\" needs TLS, or the word \"auth-in-clear\"";
   return words;
-}
-
-std::vector<std::string> split_words(std::string_view text) {
-  std::vector<std::string> words;
-  for (;;) {
-    const std::size_t start = text.find_first_not_of(blanks);
-    if (start == text.npos) return words;
-    text.remove_prefix(start);
-    const std::string_view word = text.substr(0, text.find_first_of(blanks));
-    words.emplace_back(word);
-    text.remove_prefix(word.size());
-  }
 }
 
 }  // namespace hato

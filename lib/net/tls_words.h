@@ -37,6 +37,5 @@ struct TlsWords {
 TlsWords parse_tls_words(const std::vector<std::string>& words);
 
 // Text split at blanks and tabs.
-std::vector<std::string> split_words(std::string_view text);
 
 }  // namespace hato

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "lib/base/sha256.h"
 #include "lib/net/certificate.h"
 
 namespace hato {
@@ -13,14 +14,7 @@ namespace {
 
 // What a record with this matching type would hold of the data.
 std::string matched(std::string_view data, std::uint8_t matching) {
-  if (matching == TlsaRecord::sha256) {
-    br_sha256_context context;
-    std::array<char, br_sha256_SIZE> digest;
-    br_sha256_init(&context);
-    br_sha256_update(&context, data.data(), data.size());
-    br_sha256_out(&context, digest.data());
-    return {digest.data(), digest.size()};
-  }
+  if (matching == TlsaRecord::sha256) return sha256(data);
   if (matching == TlsaRecord::sha512) {
     br_sha512_context context;
     std::array<char, br_sha512_SIZE> digest;

@@ -6,6 +6,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
+#include "lib/base/words.h"
 
 namespace hato {
 
@@ -37,15 +38,7 @@ std::string Control::line_or(const std::string& name, const std::string& fallbac
 }
 
 std::vector<std::string> Control::words(const std::string& name, const std::string& fallback) const {
-  constexpr std::string_view blanks = " \t";
-  const std::string text = line_or(name, fallback);
-  std::vector<std::string> words;
-  for (std::size_t at = text.find_first_not_of(blanks); at != std::string::npos;) {
-    const std::size_t end = std::min(text.find_first_of(blanks, at), text.size());
-    words.push_back(text.substr(at, end - at));
-    at = text.find_first_not_of(blanks, end);
-  }
-  return words;
+  return split_words(line_or(name, fallback));
 }
 
 std::string Control::line_or_me(const std::string& name, const std::string& fallback) const {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <thread>
+#include <type_traits>
 
 #include "lib/base/clock.h"
 #include "lib/base/directory.h"
@@ -37,6 +38,17 @@ class Names {
  private:
   std::uint64_t left_;
 };
+
+// What look(names) returns; nothing when it has come across more names than that.
+template <typename Look>
+std::optional<std::invoke_result_t<Look, Names&>> within(std::uint64_t most_names, Look look) {
+  Names names(most_names);
+  try {
+    return look(names);
+  } catch (const TooMany&) {
+    return std::nullopt;
+  }
+}
 
 // Empty: there is no such directory, or a symbolic link is in its place.
 Fd try_folder(int parent, const char* name) {
@@ -100,31 +112,24 @@ bool counts_as_message(std::string_view name, Trash trash) {
 
 std::optional<std::vector<DirectoryStamp>> maildir_stamps(int maildir, Trash trash,
                                                           std::uint64_t most_names) {
-  Names names(most_names);
-  std::vector<DirectoryStamp> stamps;
-  try {
+  return within(most_names, [&](Names& names) {
+    std::vector<DirectoryStamp> stamps;
     visit(maildir, trash, names, [&](int directory) { stamps.push_back(stamp_of(directory)); });
-  } catch (const TooMany&) {
-    return std::nullopt;
-  }
-  return stamps;
+    return stamps;
+  });
 }
 
 std::optional<QuotaUse> count_maildir(int maildir, Trash trash, std::uint64_t most_names) {
-  Names names(most_names);
-  QuotaUse use;
-  try {
+  return within(most_names, [&](Names& names) {
+    QuotaUse use;
     visit(maildir, trash, names, [&](int directory) { count_messages(directory, trash, names, use); });
-  } catch (const TooMany&) {
-    return std::nullopt;
-  }
-  return use;
+    return use;
+  });
 }
 
 std::optional<MaildirCount> count_maildir_carefully(int maildir, Trash trash, std::uint64_t most_names) {
-  Names names(most_names);
-  MaildirCount count;
-  try {
+  return within(most_names, [&](Names& names) {
+    MaildirCount count;
     for (int i = 0; i < tries && !count.certain; ++i) {
       const std::int64_t now = now_us() * 1000;
       std::vector<DirectoryStamp> after;
@@ -139,10 +144,8 @@ std::optional<MaildirCount> count_maildir_carefully(int maildir, Trash trash, st
       count.certain = !young && count.stamps == after;
       if (young) std::this_thread::sleep_for(std::chrono::nanoseconds(tick_ns));
     }
-  } catch (const TooMany&) {
-    return std::nullopt;
-  }
-  return count;
+    return count;
+  });
 }
 
 }  // namespace hato

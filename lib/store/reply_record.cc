@@ -1,6 +1,5 @@
 #include "lib/store/reply_record.h"
 
-#include <bearssl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -12,6 +11,7 @@
 #include "lib/base/byte_order.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/sha256.h"
 
 namespace hato {
 
@@ -90,13 +90,7 @@ void ReplyRecord::begin_if_damaged() {
 
 std::uint64_t ReplyRecord::hash_of(std::string_view key) const {
   const std::string salt = pread_some(file_.get(), salt_size, static_cast<off_t>(magic.size()), path_);
-  br_sha256_context context;
-  unsigned char digest[br_sha256_SIZE];
-  br_sha256_init(&context);
-  br_sha256_update(&context, salt.data(), salt.size());
-  br_sha256_update(&context, key.data(), key.size());
-  br_sha256_out(&context, digest);
-  return get_big<std::uint64_t>({reinterpret_cast<const char*>(digest), sizeof digest});
+  return get_big<std::uint64_t>(sha256(salt, key));
 }
 
 bool ReplyRecord::claim(std::string_view key, std::int64_t now_seconds, std::int64_t seconds) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
+#include "lib/base/words.h"
 #include "lib/mail/base64.h"
 #include "lib/net/server_identity.h"
 #include "remote/auth_client.h"
