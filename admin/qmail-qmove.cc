@@ -42,38 +42,55 @@ Fd lock_out_qmail_send(const std::string& queue) {
   return fd;
 }
 
-void make_directory(const std::string& path, Owner owner) {
-  if (mkdir(path.c_str(), 0750) != 0) {
-    if (errno == EEXIST) return;
-    throw_errno("mkdir " + path);
-  }
-  if (chown(path.c_str(), owner.uid, owner.gid) != 0) throw_errno("chown " + path);
+// Whoever owns a directory may change its names while we look: what we make there as root is given away by
+// its descriptor, and never through a link.
+
+// The directory `name` below `parent`, made and given to its owner when it is missing.
+Fd make_directory(int parent, const std::string& name, Owner owner) {
+  const bool made = mkdirat(parent, name.c_str(), 0750) == 0;
+  if (!made && errno != EEXIST) throw_errno("mkdir " + name);
+  Fd fd = open_file_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!made) return fd;
+  struct stat status {};
+  if (fstat(fd.get(), &status) != 0) throw_errno("stat " + name);
+  if (status.st_uid != 0) throw TempError(name + ": somebody else is at work here; run qmail-qmove again");
+  if (fchown(fd.get(), owner.uid, owner.gid) != 0) throw_errno("chown " + name);
+  return fd;
 }
 
-void make_lock_file(const std::string& path, Owner owner, mode_t mode) {
-  const Fd fd = try_open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+// Nothing happens to one that is there.
+void make_file(int directory, const std::string& name, Owner owner, mode_t mode) {
+  const Fd fd = try_open_at(directory, name, O_WRONLY | O_CREAT | O_EXCL, mode);
   if (!fd && errno == EEXIST) return;
-  if (!fd) throw_errno("create " + path);
+  if (!fd) throw_errno("create " + name);
   if (fchown(fd.get(), owner.uid, owner.gid) != 0 || fchmod(fd.get(), mode) != 0)
-    throw_errno("chown " + path);
+    throw_errno("chown " + name);
 }
 
 // What `make install` makes below queue, where it is missing.
 void make_queue(const std::string& queue) {
   const Owner qmailq = daemon(conf::user_qmailq), qmails = daemon(conf::user_qmails),
               qmailr = daemon(conf::user_qmailr);
-  const bool is_new = access((queue + "/mess").c_str(), F_OK) != 0;
-  for (const char* below : {"", "/new", "/mess", "/bad", "/hold", "/lock"})
-    make_directory(queue + below, qmailq);
-  make_directory(queue + "/state", qmails);
-  if (is_new)
-    for (unsigned i = 0; i < conf::split; ++i) {
-      make_directory(queue + "/mess/" + std::to_string(i), qmailq);
-      make_directory(queue + "/state/" + std::to_string(i), qmails);
-    }
-  make_lock_file(queue + "/lock/sendmutex", qmails, 0600);
-  make_lock_file(queue + "/lock/alive", qmails, 0644);
-  make_lock_file(queue + "/lock/tcpto", qmailr, 0644);
+  // The way there is the operator's own, links and all.
+  Fd top;
+  if (mkdir(queue.c_str(), 0750) == 0) {
+    top = open_file(queue, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (fchown(top.get(), qmailq.uid, qmailq.gid) != 0) throw_errno("chown " + queue);
+  } else {
+    if (errno != EEXIST) throw_errno("mkdir " + queue);
+    top = open_file(queue, O_RDONLY | O_DIRECTORY);
+  }
+  const bool is_new = faccessat(top.get(), "mess", F_OK, 0) != 0;
+  for (const char* name : {"new", "bad", "hold"}) make_directory(top.get(), name, qmailq);
+  const Fd mess = make_directory(top.get(), "mess", qmailq), lock = make_directory(top.get(), "lock", qmailq),
+           state = make_directory(top.get(), "state", qmails);
+  for (unsigned i = 0; is_new && i < conf::split; ++i) {
+    make_directory(mess.get(), std::to_string(i), qmailq);
+    make_directory(state.get(), std::to_string(i), qmails);
+  }
+  make_file(lock.get(), "sendmutex", qmails, 0600);
+  make_file(lock.get(), "alive", qmails, 0644);
+  make_file(lock.get(), "tcpto", qmailr, 0644);
 }
 
 std::string directory_of(const std::string& path) {
@@ -202,10 +219,10 @@ class Move {
   }
 
   void mark_held(QueueId id) {
-    const std::string path = to_.hold(id);
-    const Fd fd = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0640);
-    if (fchown(fd.get(), qmailq_.uid, qmailq_.gid) != 0) throw_errno("chown " + path);
-    fsync_directory(directory_of(path));
+    const std::string directory = directory_of(to_.hold(id));
+    const Fd fd = open_file(directory, O_RDONLY | O_DIRECTORY);
+    make_file(fd.get(), id.text(), qmailq_, 0640);
+    fsync_fd(fd.get(), directory);
   }
 
   void copy_state(const std::string& from, const std::string& target, const MessageKey& key) {

@@ -7,11 +7,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <optional>
 #include <string>
 
+#include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/fd.h"
@@ -19,13 +21,17 @@
 #include "lib/base/process.h"
 #include "lib/net/gate.h"
 #include "qmail-send/lifeline.h"
+#include "qmail-send/restart_pause.h"
 
 namespace hato {
 
 namespace {
 
 constexpr std::size_t sockets_list_limit = 16U << 20;  // bytes of /proc/net/unix
-constexpr int pause_ms = 1000;  // between one look at the gate, or one try to start it, and the next
+constexpr int look_ms = 1000;  // between one look at the gate of somebody else and the next
+// One that gave up in its first seconds, as the gate does while control/me is missing, has not come up.
+constexpr std::int64_t settled_seconds = 5;
+constexpr int longest_pause_seconds = 32;
 
 pid_t start_gate() {
   return fork_child("qmail-start", []() -> int {
@@ -68,13 +74,15 @@ bool somebody_listens() {
 
 void keep_gate(int lifeline) {
   const Lifeline line(lifeline);
+  RestartPause pauses(longest_pause_seconds);
   for (int others = 0; others < others_gate_seconds;) {
     if (somebody_listens()) {
       ++others;
-      if (line.ended(pause_ms)) return;
+      if (line.ended(look_ms)) return;
       continue;
     }
     others = 0;
+    const std::int64_t started = now_seconds();
     const pid_t gate = start_gate();
     std::optional<int> status;
     while (!(status = wait_status(gate)))
@@ -83,8 +91,11 @@ void keep_gate(int lifeline) {
         wait_for_child(gate);
         return;
       }
-    log_line(2, "qmail-start: qmail-queued ended with " + wait_status_text(*status) + "; starting it again");
-    if (line.ended(pause_ms)) return;
+    const bool gave_up = WIFEXITED(*status) && now_seconds() - started < settled_seconds;
+    const int pause = pauses.after(!gave_up);
+    log_line(2, "qmail-start: qmail-queued ended with " + wait_status_text(*status) +
+                    "; starting it again in " + std::to_string(pause) + " s");
+    if (line.ended(pause * 1000)) return;
   }
 }
 

@@ -135,7 +135,13 @@ class Transaction {
   void next_record(char& type, std::string_view& payload) {
     for (;;) {
       std::string_view rest(input_.get() + begin_, end_ - begin_);
-      if (take_record(rest, type, payload)) {
+      bool whole = false;
+      try {
+        whole = take_record(rest, type, payload);
+      } catch (const TempError& e) {  // longer than a record may be
+        throw Refusal{QueueExit::envelope_format, "", e.text()};
+      }
+      if (whole) {
         begin_ = end_ - rest.size();
         return;
       }
@@ -354,7 +360,7 @@ class Transaction {
     if (!wait_readable(answer.first.get(), life_))
       throw TimeoutError("the gate's supervisor does not answer");
     std::optional<Message> message = receive_message(answer.first.get(), 16);
-    if (!message || message->fd_count != 1)
+    if (!message || message->fd_count != 1 || !message->fds[0])
       throw TempError("the gate's supervisor could not reopen the message");
     return std::move(message->fds[0]);
   }

@@ -138,8 +138,8 @@ class Supervisor {
         continue;
       }
       if (!request || request->data.empty()) return;
-      if (request->data[0] == 'r' && request->fd_count == 2)
-        reopen(request->fds[0].get(), request->fds[1].get());
+      const bool two = request->fd_count == 2 && request->fds[1];
+      if (request->data[0] == 'r' && two) reopen(request->fds[0].get(), request->fds[1].get());
       if (request->data[0] == 'u')
         if (const auto id = QueueId::parse(request->data.substr(1))) unlink(paths_.fresh(*id).c_str());
     }

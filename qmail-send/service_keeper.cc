@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "qmail-send/lifeline.h"
+#include "qmail-send/restart_pause.h"
 
 namespace hato {
 
@@ -23,7 +24,7 @@ constexpr std::array<std::string_view, 4> all_services{"qmail-authd", "qmail-dot
 struct Service {
   std::string name;
   pid_t pid = -1;  // -1: not running
-  int pause = 1;   // seconds before it is started again
+  RestartPause pauses{longest_service_pause};
   std::int64_t started = 0;
   Deadline start_at = Deadline::in_seconds(0);
 };
@@ -46,11 +47,10 @@ void look_after(Service& service, int lifeline) {
   const std::optional<int> status = wait_status(service.pid);
   if (!status) return;
   service.pid = -1;
-  if (now_seconds() - service.started >= service_settled_seconds) service.pause = 1;
+  const int pause = service.pauses.after(now_seconds() - service.started >= service_settled_seconds);
   log_line(2, "qmail-start: " + service.name + " ended with " + wait_status_text(*status) +
-                  "; starting it again in " + std::to_string(service.pause) + " s");
-  service.start_at = Deadline::in_seconds(service.pause);
-  service.pause = std::min(2 * service.pause, longest_service_pause);
+                  "; starting it again in " + std::to_string(pause) + " s");
+  service.start_at = Deadline::in_seconds(pause);
 }
 
 int next_start_ms(const std::vector<Service>& services) {

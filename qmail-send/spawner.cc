@@ -194,6 +194,9 @@ class Spawner {
         report(*number, {'Z', "Internal error: unintelligible delivery request. (#4.3.5)\n"});
       return;
     }
+    if (packet.fd_count == 1 && !packet.fds[0])
+      return report(request->delivery,
+                    {'Z', "Unable to take the message: " + errno_text(EMFILE) + ". (#4.3.0)\n"});
     struct stat status {};
     if (packet.fd_count != 1 || fstat(packet.fds[0].get(), &status) != 0 || !S_ISREG(status.st_mode))
       return report(request->delivery, {'Z', "Sorry, message has wrong type. (#4.3.5)\n"});

@@ -2,7 +2,6 @@
 //
 //   qmail-qmtpc host sender recip [recip ...]     message on descriptor 0, reports on descriptor 1
 #include <memory>
-#include <new>
 
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
@@ -59,16 +58,12 @@ int body(int argc, char** argv) {
   if (argc < 4) {
     report.message('D', "I (qmail-qmtpc) was invoked improperly. (#5.3.5)\n");
   } else {
-    try {
+    report_what_fails(report, [&] {
       RemoteEnvelope envelope;
       envelope.sender = argv[2];
       envelope.recipients.assign(argv + 3, argv + argc);
       run(argv[1], envelope, report);
-    } catch (const Error& e) {
-      report.message('Z', "System resources temporarily unavailable. (#4.3.0)\n" + e.text() + ".\n");
-    } catch (const std::bad_alloc&) {
-      report.message('Z', "Out of memory. (#4.3.0)\n");
-    }
+    });
   }
   report.write_to(report_fd);
   return 0;

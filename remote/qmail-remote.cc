@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <memory>
-#include <new>
 #include <optional>
 #include <vector>
 
@@ -62,11 +61,6 @@ std::optional<Task> task_of(const std::vector<std::string>& args) {
   envelope.try_dead = env(env_try_dead).has_value();
   envelope.recipient_dsn = dsn_words(recipient_dsn(env_or(env_recipient_params, "")));
   return Task{args[0], std::move(envelope)};
-}
-
-// Temporary, with qmail's sentence and then what really happened.
-void report_trouble(Report& report, const char* sentence, const Error& e) {
-  report.message('Z', std::string(sentence) + "\n" + e.text() + ".\n");
 }
 
 // Sends messages to one next hop, from one place, through one connection where it can. What decides about
@@ -131,14 +125,10 @@ bool serve(Sender& sender, AgentSeat& seat) {
   const bool keep = seat.more();
   Report report;
   HostSays host = HostSays::nothing;
-  try {
+  report_what_fails(report, [&] {
     OutgoingMessage message(job->message.get());
     if (!unsendable(*task, report)) host = sender.send(*task, message, keep, report);
-  } catch (const Error& e) {
-    report_trouble(report, "System resources temporarily unavailable. (#4.3.0)", e);
-  } catch (const std::bad_alloc&) {
-    report.message('Z', "Out of memory. (#4.3.0)\n");
-  }
+  });
   job->message.reset();  // its lock says that a delivery is under way
   const bool stays = keep && sender.connected();
   return seat.report({stays, host, 0, std::string(report.bytes())}) && stays;
@@ -188,13 +178,7 @@ int body(int argc, char** argv) {
   if (!task) {
     report.message('D', "I (qmail-remote) was invoked improperly. (#5.3.5)\n");
   } else {
-    try {
-      run(*task, seat, report);
-    } catch (const Error& e) {
-      report_trouble(report, "System resources temporarily unavailable. (#4.3.0)", e);
-    } catch (const std::bad_alloc&) {
-      report.message('Z', "Out of memory. (#4.3.0)\n");
-    }
+    report_what_fails(report, [&] { run(*task, seat, report); });
   }
   report.write_to(report_fd);
   return 0;

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <new>
+
 namespace hato {
 
 void Report::add(char letter, std::string_view text) {
@@ -26,6 +28,20 @@ void Report::write_to(int fd) const {
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return;
     rest.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+void report_trouble(Report& report, const char* sentence, const Error& e) {
+  report.message('Z', std::string(sentence) + "\n" + e.text() + ".\n");
+}
+
+void report_what_fails(Report& report, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& e) {
+    report_trouble(report, "System resources temporarily unavailable. (#4.3.0)", e);
+  } catch (const std::bad_alloc&) {
+    report.message('Z', "Out of memory. (#4.3.0)\n");
   }
 }
 

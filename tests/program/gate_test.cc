@@ -260,6 +260,8 @@ TEST_CASE("records that make no sense are 91, and nothing is queued") {
       {"unknown type", "Z\0\0\0\0"s},
       {"envelope before the message", "V\0\0\0\1F"s},
       {"commit at once", "C\0\0\0\0"s},
+      {"a record of more than 64 KiB", "O\0\0\0\0M\0\1\0\1x"s},
+      {"a record of 4 GiB", "O\xff\xff\xff\xff"s},
       {"end twice", "O\0\0\0\0E\0\0\0\0E\0\0\0\0"s},
       {"parameters for nobody", "O\0\0\0\0E\0\0\0\0V\0\0\0\7F\0Ta\0\0\0P\0\0\0\5\0\0\0\7xC\0\0\0\0"s},
   }));

@@ -316,6 +316,25 @@ TEST_CASE("qmail-lspawn runs hundreds at once, and as many as its descriptors al
   CHECK(spawner.close() == 0);
 }
 
+TEST_CASE("a request whose message cannot be taken for want of descriptors is answered", "[qmail-lspawn]") {
+  PrivateHome home{"qmail-lspawn"};
+  write_users(home, {"+:u:61501:61501:/:-::"});
+  home.script("qmail-local", "cat >/dev/null; echo said\n");
+  Spawner spawner(lspawn(home));
+  CHECK(spawner.deliver("a@h") == "Ksaid\n");
+  const std::string fds = "/proc/" + std::to_string(spawner.pid()) + "/fd/";
+  rlim_t free = 0;
+  while (access((fds + std::to_string(free)).c_str(), F_OK) == 0) ++free;
+  rlimit before{};
+  REQUIRE(prlimit(spawner.pid(), RLIMIT_NOFILE, nullptr, &before) == 0);
+  const rlimit none{free, before.rlim_max};
+  REQUIRE(prlimit(spawner.pid(), RLIMIT_NOFILE, &none, nullptr) == 0);
+  CHECK(spawner.deliver("b@h") == "ZUnable to take the message: Too many open files. (#4.3.0)\n");
+  REQUIRE(prlimit(spawner.pid(), RLIMIT_NOFILE, &before, nullptr) == 0);
+  CHECK(spawner.deliver("c@h") == "Ksaid\n");
+  CHECK(spawner.close() == 0);
+}
+
 TEST_CASE("qmail-lspawn ends after its last delivery when qmail-send has gone", "[qmail-lspawn]") {
   PrivateHome home{"qmail-lspawn"};
   Scratch scratch;

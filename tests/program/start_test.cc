@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
+
+#include <filesystem>
 
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
@@ -233,12 +236,31 @@ TEST_CASE("the death of a partner ends qmail-send; that of the gate starts anoth
         if (name == "qmail-queued" && one.parent == keeper && one.pid != gate) return listening();
       return false;
     }));
-    CHECK(started.log().find("qmail-start: qmail-queued ended with signal 9; starting it again\n") !=
+    CHECK(started.log().find("qmail-start: qmail-queued ended with signal 9; starting it again in 1 s\n") !=
           std::string::npos);
     CHECK(started.process().running());
     CHECK(zombies_of(keeper).empty());
   }
   CHECK(zombies_of(started.process().pid()).empty());
+}
+
+TEST_CASE("a gate that cannot come up is tried after longer and longer, and comes up at last", "[start]") {
+  Started started;
+  const bool up = started.up();
+  INFO(started.log());
+  REQUIRE(up);
+  set_control("me", "");
+  const auto gates = running();
+  kill(gates.find("qmail-queued")->second.pid, SIGKILL);
+  for (const auto& [name, one] : gates)
+    if (name == "qmail-queued") kill(one.pid, SIGKILL);
+  for (const char* pause : {"2 s", "4 s"})
+    CHECK(eventually([&] {
+      return started.log().find("ended with exit code 111; starting it again in " + std::string(pause) +
+                                "\n") != std::string::npos;
+    }));
+  set_control("me", "test.example\n");
+  CHECK(eventually([] { return listening(); }, 20));
 }
 
 TEST_CASE("a gate that somebody else keeps stays his", "[start]") {
@@ -350,4 +372,24 @@ TEST_CASE("qmail-clean does what it is told, and only that", "[clean]") {
     CHECK(slurp(stage.scratch("clean-log")) ==
           "qmail-clean: a packet that is no command: unlink new ../../control/me?\n");
   }
+}
+
+// A copy of `except`, which runs a program, with a file capability: the kernel then says AT_SECURE, as it
+// would for a set-id bit, and to the program that is run no more.
+TEST_CASE("a program that got rights by being run hands no variable on that a C library obeys",
+          "[static_start]") {
+  const ScratchDirectory scratch;
+  const std::string copy = scratch.file("except");
+  std::filesystem::copy_file(installed("except"), copy);
+  Start start{{copy, "/bin/sh", "-c", "echo \"$TMPDIR $LD_LIBRARY_PATH $RES_OPTIONS $KEPT\""}};
+  start.env = {{"TMPDIR", "/t"}, {"LD_LIBRARY_PATH", "/l"}, {"RES_OPTIONS", "debug"}, {"KEPT", "kept"}};
+  start.uid = start.gid = 54321;
+  CHECK(run(start).out == "/t /l debug kept\n");
+  // capability.h: version 2, effective; permitted 1 << 13 (CAP_NET_RAW), inheritable 0, and two words of 0
+  const unsigned char raw[20] = {1, 0, 0, 2, 0, 0x20};
+  if (setxattr(copy.c_str(), "security.capability", raw, sizeof raw, 0) != 0) {
+    WARN("no file capabilities here: " << errno_text(errno));
+    return;
+  }
+  CHECK(run(start).out == "   kept\n");
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -109,6 +110,34 @@ TEST_CASE("descriptors travel with a message, and an end is an empty one") {
   pair.first.reset();
   CHECK(receive_message(pair.second.get(), 100)->data.empty());
   CHECK_FALSE(send_message(pair.second.get(), "nobody"));
+}
+
+TEST_CASE("a message whose descriptors cannot be taken is there all the same, and says so") {
+  FdPair pair = make_socketpair(SOCK_SEQPACKET), pipe = make_pipe();
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const int both[2] = {pipe.first.get(), pipe.second.get()};
+  REQUIRE(send_message(pair.first.get(), "one comes", both, 2));
+  REQUIRE(send_message(pair.first.get(), "none comes", both, 2));
+  REQUIRE(send_message(pair.first.get(), "nobody sent any"));
+  const Fd next(
+      fcntl(0, F_DUPFD_CLOEXEC, pair.second.get()));  // the first free number, and this one is taken
+  const rlimit less{static_cast<rlim_t>(next.get()) + 2, before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &less) == 0);
+  const std::optional<Message> one = receive_message(pair.second.get(), 100);
+  const std::optional<Message> none = receive_message(pair.second.get(), 100);
+  const std::optional<Message> last = receive_message(pair.second.get(), 100);
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  REQUIRE((one && none && last));
+  CHECK(one->data == "one comes");
+  CHECK(one->fd_count == 2);
+  CHECK(one->fds[0]);
+  CHECK_FALSE(one->fds[1]);
+  CHECK(none->data == "none comes");
+  CHECK(none->fd_count == 1);
+  CHECK_FALSE(none->fds[0]);
+  CHECK(last->data == "nobody sent any");
+  CHECK(last->fd_count == 0);
 }
 
 TEST_CASE("a file is read whole or not at all") {
