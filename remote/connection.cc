@@ -105,6 +105,10 @@ std::string Connection::read_octets(Deadline deadline) {
   return octets;
 }
 
+bool Connection::quiet() const {
+  return in_.empty() && !wait_readable(fd_.get(), Deadline::in_seconds(0));
+}
+
 std::optional<SmtpReply> Connection::last_words(std::int64_t seconds) {
   out_.clear();
   try {

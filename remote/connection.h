@@ -63,6 +63,9 @@ class Connection {
   // What comes next, at least one octet: for a protocol that has no SMTP replies. Flushes nothing. Throws
   // ConnectionLost.
   std::string read_octets(Deadline deadline);
+  // Nothing has come that was not read, and the other side has not closed: what to know before one speaks on
+  // a connection that was idle. Clear text only.
+  bool quiet() const;
   // A reply that is there or comes within the time, when the sending side is broken already: servers that
   // refuse a message in the middle say why before they close. nullopt when there is none.
   std::optional<SmtpReply> last_words(std::int64_t seconds);

@@ -93,7 +93,9 @@ std::optional<std::string> unsendable_address(const RemoteEnvelope& envelope) {
 
 void Delivery::run(std::unique_ptr<Session>& kept, const std::function<Exchangers()>& look_up,
                    Report& report) {
-  if (!kept || !try_session(std::move(kept), false, report)) {
+  const bool qmtp = kept && kept->qmtp;
+  if (!kept ||
+      !(qmtp ? try_package(std::move(kept), false, report) : try_session(std::move(kept), false, report))) {
     last_failure_.clear();
     Exchangers exchangers = look_up();
     if (!try_all(exchangers, report) && in_trouble_) host_ = HostSays::trouble;
@@ -205,22 +207,18 @@ std::string Delivery::helo_host(int fd) const {
 bool Delivery::try_connection(Fd fd, const Target& target, Exchangers& exchangers, Report& report) {
   const IpAddress& address = target.address;
   const std::string helo = helo_host(fd.get());
-  if (settings_.route && settings_.route->qmtp) {
-    if (settings_.tls.level >= TlsLevel::encrypt) {
-      last_failure_ = "Connected to " + address.text() +
-                      " but QMTP has no TLS, without which this mail must not go. (#4.7.4)\n";
-      return false;
-    }
-    Connection connection(std::move(fd), {address, port()}, settings_.timeout_remote);
-    const QmtpMessage message{envelope_.sender, envelope_.recipients, message_.fd()};
-    tcpto_.answered(address, port());
-    const bool complete =
-        deliver_by_qmtp(connection, message, settings_.timeout_remote, report, last_failure_);
-    if (complete) host_ = HostSays::answered;
-    return complete;
+  if (settings_.route && settings_.route->qmtp && settings_.tls.level >= TlsLevel::encrypt) {
+    last_failure_ = "Connected to " + address.text() +
+                    " but QMTP has no TLS, without which this mail must not go. (#4.7.4)\n";
+    return false;
   }
   auto session =
       std::make_unique<Session>(std::move(fd), Endpoint{address, port()}, settings_.timeout_remote, helo);
+  if (settings_.route && settings_.route->qmtp) {
+    session->qmtp = true;
+    tcpto_.answered(address, port());
+    return try_package(std::move(session), true, report);
+  }
   session->host = target.host;
   session->dane = dane_of(target);
   if (clear_address_ == address) session->clear_because = clear_because_;
@@ -274,6 +272,18 @@ bool Delivery::try_session(std::unique_ptr<Session> session, bool first, Report&
     report.message('Z', text);
     return true;
   }
+}
+
+// The same by QMTP.
+bool Delivery::try_package(std::unique_ptr<Session> session, bool first, Report& report) {
+  if (!first && !session->connection.quiet()) return false;  // the server wanted no more, or is out of step
+  const QmtpMessage message{envelope_.sender, envelope_.recipients, message_.fd()};
+  const QmtpOutcome outcome =
+      deliver_by_qmtp(session->connection, message, settings_.timeout_remote, report, last_failure_);
+  if (outcome == QmtpOutcome::not_taken) return false;
+  host_ = HostSays::answered;
+  if (keep_ && outcome == QmtpOutcome::answered) stays_open_ = std::move(session);
+  return true;
 }
 
 // The server said what it thinks of this message before it went away.

@@ -84,6 +84,7 @@ class Delivery {
   bool try_targets(Exchangers& exchangers, const Target& first, std::size_t& tried, Report& report);
   bool try_connection(Fd fd, const Target& target, Exchangers& exchangers, Report& report);
   bool try_session(std::unique_ptr<Session> session, bool first, Report& report);
+  bool try_package(std::unique_ptr<Session> session, bool first, Report& report);
   bool greet(Session& session);
   bool converse(Session& session, bool first, SmtpTransaction& transaction, Report& report);
   bool make_sendable(const SmtpExtensions& offered, const std::string& ip, Report& report);

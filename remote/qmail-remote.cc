@@ -88,7 +88,7 @@ class Sender {
   }
   bool connected() const { return session_ != nullptr; }
   void quit() {
-    if (session_) session_->client.quit();
+    if (session_) session_->end();
   }
 
  private:

@@ -12,10 +12,12 @@ namespace {
 
 constexpr std::size_t flush_at = 64U << 10;
 constexpr std::int64_t last_words_seconds = 5;
+constexpr char not_qmtp[] = "The connection was given up: what it says is not QMTP.\n";
 
 struct Answers {
   std::vector<std::string> texts;  // in the order of the recipients; each begins with K, Z or D
   bool not_qmtp = false;           // what came then was none
+  bool more = false;               // something came behind the last one
 };
 
 bool is_answer(std::string_view text) {
@@ -41,12 +43,13 @@ Answers read_answers(Connection& connection, std::size_t recipients, std::int64_
       answers.texts.emplace_back(text);
       bytes.erase(0, bytes.size() - rest.size());
     }
+    answers.more = !bytes.empty();
   } catch (const ConnectionLost&) {
   }
   return answers;
 }
 
-// False: the connection broke before the last octet was on its way.
+// False: the connection broke, or the server spoke, before the last octet was on its way.
 bool send_package(Connection& connection, const QmtpMessage& message) {
   MessageFile file(message.fd);
   std::string envelope, recipients;
@@ -64,6 +67,7 @@ bool send_package(Connection& connection, const QmtpMessage& message) {
     connection.put(",");
     connection.put(std::string_view(envelope).substr(0, envelope.size() - 1));
     connection.flush();
+    if (!connection.quiet()) return false;  // it has closed, or speaks before it has been asked
   } catch (const ConnectionLost&) {
     return false;
   }
@@ -96,7 +100,7 @@ void report_answers(const std::string& ip, const Answers& answers, std::size_t r
   std::string lost = "Connected to " + ip + " but connection died. ";
   if (whole) lost += "Possible duplicate! ";
   lost += "(#4.4.2)\n";
-  if (answers.not_qmtp) lost += "The connection was given up: what it says is not QMTP.\n";
+  if (answers.not_qmtp) lost += not_qmtp;
   const bool all = answers.texts.size() == recipients;
   if (!all && accepted.empty()) return report.message('Z', lost);
   for (std::size_t i = answers.texts.size(); i < recipients; ++i) report.recipient('s', lost);
@@ -106,18 +110,19 @@ void report_answers(const std::string& ip, const Answers& answers, std::size_t r
 
 }  // namespace
 
-bool deliver_by_qmtp(Connection& connection, const QmtpMessage& message, std::int64_t timeout_seconds,
-                     Report& report, std::string& failure) {
+QmtpOutcome deliver_by_qmtp(Connection& connection, const QmtpMessage& message, std::int64_t timeout_seconds,
+                            Report& report, std::string& failure) {
   const std::string ip = connection.peer().address.text();
   const bool whole = send_package(connection, message);
-  const Answers answers =
-      read_answers(connection, message.recipients.size(), whole ? timeout_seconds : last_words_seconds);
+  const std::size_t recipients = message.recipients.size();
+  const Answers answers = read_answers(connection, recipients, whole ? timeout_seconds : last_words_seconds);
   if (!whole && answers.texts.empty()) {
-    failure = "Connected to " + ip + " but connection died. (#4.4.2)\n";
-    return false;
+    failure = "Connected to " + ip + " but connection died. (#4.4.2)\n" + (answers.not_qmtp ? not_qmtp : "");
+    return QmtpOutcome::not_taken;
   }
-  report_answers(ip, answers, message.recipients.size(), whole, report);
-  return true;
+  report_answers(ip, answers, recipients, whole, report);
+  const bool all = whole && answers.texts.size() == recipients && !answers.not_qmtp && !answers.more;
+  return all ? QmtpOutcome::answered : QmtpOutcome::reported;
 }
 
 }  // namespace hato

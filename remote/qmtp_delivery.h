@@ -1,5 +1,6 @@
 // One delivery by QMTP on a connection that is there (cr.yp.to/proto/qmtp.txt): one package, and what the
-// server answers for each recipient, as reports.
+// server answers for each recipient, as reports. Further packages may follow on the same connection; each is
+// sent when the one before it was answered.
 //
 // The message goes out as it is, line ends LF (encoding #2 of section 4), and so do addresses: UTF-8 needs no
 // permission. QMTP has no place for what SMTP's parameters say (NOTIFY, ORCPT, RET, ENVID, SMTPUTF8).
@@ -23,13 +24,18 @@ struct QmtpMessage {
   int fd;                                      // stands at the message's first byte, and can seek
 };
 
-// True: the report is complete. False: the server went away before it had the last octet and without an
-// answer, so it has thrown the message away (section 2) and another address may be tried; then `failure` is
-// what to say when there is none.
-//
+enum class QmtpOutcome {
+  // The server went away before it had the last octet and without an answer, so it has thrown the message
+  // away
+  // (section 2) and another connection may be tried; `failure` is what to say when there is none.
+  not_taken,
+  reported,  // the report is complete, and the connection of no more use
+  answered,  // the report is complete, with an answer for each recipient: another package may follow
+};
+
 // An answer K is r, D is h, Z is s; a recipient without an answer is s ("any response not received indicates
 // a temporary failure"). Throws only when the message cannot be read.
-bool deliver_by_qmtp(Connection& connection, const QmtpMessage& message, std::int64_t timeout_seconds,
-                     Report& report, std::string& failure);
+QmtpOutcome deliver_by_qmtp(Connection& connection, const QmtpMessage& message, std::int64_t timeout_seconds,
+                            Report& report, std::string& failure);
 
 }  // namespace hato

@@ -1,4 +1,5 @@
-// One connection to a host, greeted, with what is known about it: for one message, or kept for several.
+// One connection to a host, greeted if it speaks SMTP, with what is known about it: for one message, or kept
+// for several.
 #pragma once
 
 #include <string>
@@ -17,9 +18,18 @@ struct Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  // Takes leave, in the protocol that was spoken.
+  void end() {
+    if (qmtp)
+      connection.close();
+    else
+      client.quit();
+  }
+
   Connection connection;
   SmtpClient client;
   const std::string ip;
+  bool qmtp = false;          // speaks QMTP; the client and what is below are SMTP's then
   std::string host;           // the name under which the address was found
   DaneDemand dane;            // of that host
   std::string clear_because;  // not empty: no TLS, because it failed on a connection before this one

@@ -68,14 +68,18 @@ void ByteServer::talk(int fd, const BytePlan& plan) {
     received_.back().append(space, static_cast<std::size_t>(n));
     return true;
   };
-  while (had < plan.octets)
-    if (!take()) return;
-  if (plan.reset) {
-    const linger now{1, 0};
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    return;
+  for (unsigned round = 1; round <= plan.rounds; ++round) {
+    while (had < plan.octets * round)
+      if (!take()) return;
+    if (plan.reset) {
+      const linger now{1, 0};
+      setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+      return;
+    }
+    ::send(fd, plan.answer.data(), plan.answer.size(), MSG_NOSIGNAL);
   }
-  ::send(fd, plan.answer.data(), plan.answer.size(), MSG_NOSIGNAL);
+  while (had < plan.octets * plan.rounds + plan.also)
+    if (!take()) return;
   while (plan.silent && take()) continue;
 }
 

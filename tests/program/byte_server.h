@@ -15,8 +15,10 @@ namespace hato::test {
 struct BytePlan {
   std::size_t octets = 0;  // to be read before the answer
   std::string answer{};
-  bool silent = false;  // then says nothing until the client goes
-  bool reset = false;   // ends the connection by a reset instead
+  unsigned rounds = 1;   // so many times octets are read and answered
+  std::size_t also = 0;  // so many more octets are read, and not answered
+  bool silent = false;   // then says nothing until the client goes
+  bool reset = false;    // ends the connection by a reset instead
 };
 
 class ByteServer {

@@ -25,6 +25,7 @@
 #include "lib/store/users.h"
 #include "qmail-send/spawn_protocol.h"
 #include "tests/certificates.h"
+#include "tests/program/byte_server.h"
 #include "tests/program/dns_server.h"
 #include "tests/program/private_home.h"
 #include "tests/program/process.h"
@@ -452,6 +453,75 @@ TEST_CASE("agents: messages for one next hop share a connection", "[agents]") {
                                  "RCPT TO:<u@a.test>", "DATA", mail("s@xn--9ca.test"),
                                  "RCPT TO:<u@xn--9ca.test>", "DATA", mail("s@example.org"),
                                  "RCPT TO:<last@a.test>", "DATA", "QUIT"});
+}
+
+TEST_CASE("agents: messages for one QMTP server share a connection", "[agents][qmtp]") {
+  const std::string package = "18:\nSubject: x\n\nbody\n,13:s@example.org,11:8:u@a.test,,";
+  const std::string ok = "3:Kok,", no = "4:Dno.,",
+                    accepted = "127.0.0.1 accepted message.\nRemote host said: ok\n";
+  struct Row {
+    const char* what;
+    std::vector<BytePlan> plans;
+    std::string status, text;           // of each of four messages
+    std::vector<std::size_t> packages;  // of each connection
+  };
+  const Row rows[] = {
+      {"all on one", {{.octets = package.size(), .answer = ok, .rounds = 4}}, "KKKK", accepted, {4}},
+      {"a refusal is no reason to part",
+       {{.octets = package.size(), .answer = no, .rounds = 4}},
+       "DDDD",
+       "127.0.0.1 does not like recipient.\nRemote host said: no.\nGiving up on 127.0.0.1.\n",
+       {4}},
+      {"a server that closes after one", {{package.size(), ok}}, "KKKK", accepted, {1, 1, 1, 1}},
+      {"two, then one that closes",
+       {{.octets = package.size(), .answer = ok, .rounds = 2}, {package.size(), ok}},
+       "KKKK",
+       accepted,
+       {2, 1, 1}},
+      {"an answer too many",
+       {{.octets = package.size(), .answer = ok + ok, .rounds = 4}},
+       "KKKK",
+       accepted,
+       {1, 1, 1, 1}},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    RealRemote remote;
+    const ByteServer server(row.plans);
+    remote.route({":" + server.name() + " qmtp"});
+    Spawner spawner(remote.args);
+    for (const char status : row.status) {
+      const DeliveryReport report = spawner.deliver_one("u@a.test");
+      CHECK(report.status == status);
+      CHECK(report.text == row.text);
+      CHECK(report.host == HostSays::answered);
+    }
+    CHECK(spawner.close() == 0);
+    std::vector<std::size_t> packages;
+    for (const std::string& received : server.received()) {
+      packages.push_back(received.size() / package.size());
+      for (std::size_t at = 0; at < received.size(); at += package.size())
+        CHECK(received.substr(at, package.size()) == package);
+    }
+    CHECK(packages == row.packages);
+  }
+}
+
+TEST_CASE("agents: a QMTP server that goes away in the middle of a further package", "[agents][qmtp]") {
+  // It reads one package and the beginning of the next, and closes: nobody can have taken that one.
+  RealRemote remote;
+  const std::string ok = "3:Kok,";
+  const std::string large(3000000, 'x');
+  const std::size_t small = std::string("18:\nSubject: x\n\nbody\n,13:s@example.org,11:8:u@a.test,,").size();
+  const ByteServer server({{.octets = small, .answer = ok, .rounds = 1, .also = 1000},
+                           {.octets = 9 + large.size() + 33, .answer = ok}});
+  remote.route({":" + server.name() + " qmtp"});
+  Spawner spawner(remote.args);
+  CHECK(spawner.deliver_one("u@a.test").status == 'K');
+  spawner.request({99, "s@example.org", "u@a.test", "0123456789abc", "", "", false}, large);
+  CHECK(spawner.report().status == 'K');
+  CHECK(server.received().size() == 2);
+  CHECK(spawner.close() == 0);
 }
 
 TEST_CASE("agents: the last of many says goodbye at once, and so does a single message", "[agents]") {

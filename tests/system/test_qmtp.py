@@ -121,6 +121,22 @@ def test_a_route_by_qmtp():
         suite.wait_empty()
 
 
+def test_one_connection_for_many():
+    """Messages that wait for a route by QMTP share a connection, one package behind the other."""
+    with Suite(smtp=False, pop=False, control={"concurrencyremote": "1", "locals": "mail.test\nfar.test.mail.test"}) as suite:
+        ann = suite.accounts[0]
+        sessions = ROOM / f"qmtp-sessions-{time.monotonic_ns()}"
+        _, port = suite.tcpserver("sh", "-c", f"echo one >>{sessions}; exec {BIN}/qmail-qmtpd", env={"RELAYCLIENT": f".{suite.domain}"})
+        suite.control("smtproutes", f"far.test:127.0.0.1:{port} qmtp")
+        for n in range(20):
+            suite.sendmail("-f", "s@elsewhere.test", f"{ann.name}@far.test", data=b"Subject: %d\n\nx\n" % n)
+        subjects = [re.search(rb"^Subject: (\d+)$", message, re.M).group(1) for message in suite.wait_messages(ann, 20)]
+        equal(sorted(map(int, subjects)), list(range(20)))
+        suite.wait_empty()
+        count = sessions.read_text().count("one")
+        expect(count <= 10, f"{count} connections for 20 messages")
+
+
 def test_a_loop_ends():
     with Suite(smtp=False, pop=False) as suite:
         ann = suite.accounts[0]
