@@ -79,7 +79,8 @@ trap 'exit 143' TERM
 
 if [ -z "${ROOM_PLAIN:-}" ] && unshare --mount --pid --fork --kill-child --mount-proc true 2>/dev/null; then
   export ROOM_NAMESPACE=1
-  unshare --mount --pid --fork --kill-child --mount-proc sh -c '
+  # a list of its own, too: an installation in here must not make the users of rooms without a namespace permanent
+  HATO_SCRATCH=$HATO_ROOM/scratch-accounts unshare --mount --pid --fork --kill-child --mount-proc sh -c '
     mount --make-rprivate / && cp -a /etc "$HATO_ROOM/etc" && mount --bind "$HATO_ROOM/etc" /etc || exit 1
     exec 7>&- "$@"' room "$@" <&0 &
 else
