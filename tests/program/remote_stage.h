@@ -9,18 +9,13 @@
 
 #include "lib/base/conf.h"
 #include "lib/base/process.h"
+#include "tests/catch.h"
+#include "tests/program/delivery_reports.h"
 #include "tests/program/dns_server.h"
 #include "tests/program/private_home.h"
 #include "tests/program/smtp_server.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 namespace hato::test {
-
-using Reports = std::vector<std::string>;
 
 inline const std::string plain_message = "Subject: test\n\nHello.\n";
 
@@ -56,17 +51,22 @@ struct Remote {
   static Reports reports(const Result& result) {
     CHECK(result.code == 0);  // qmail-remote(8): always
     CHECK(result.err.empty());
-    Reports list;
-    std::string_view rest = result.out;
-    while (!rest.empty()) {
-      const std::size_t nul = rest.find('\0');
-      REQUIRE(nul != rest.npos);
-      list.emplace_back(rest.substr(0, nul));
-      rest.remove_prefix(nul + 1);
-    }
-    return list;
+    return reports_in(result.out);
   }
 };
+
+// lines: why, for each address.
+inline std::string no_connection(const std::string& lines) {
+  return "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n" + lines;
+}
+
+// The plain script, but for what `change` does to it.
+template <typename Change>
+SmtpScript altered(Change change) {
+  SmtpScript script;
+  change(script);
+  return script;
+}
 
 inline bool starts(const std::string& text, const std::string& with) {
   return text.substr(0, with.size()) == with;
