@@ -17,7 +17,11 @@ namespace hato {
 // control/progtime: seconds until a program and its process group are killed; 0: no limit.
 constexpr std::int64_t default_progtime = 900;
 // control/progmem: bytes of address space for each process of it (RLIMIT_AS); 0: no limit.
+#ifdef __SANITIZE_ADDRESS__  // which reserves terabytes of it in our own programs
+constexpr std::int64_t default_progmem = 0;
+#else
 constexpr std::int64_t default_progmem = 1 << 30;
+#endif
 // Bytes of what all programs of one delivery say that are passed on; the rest is read and thrown away.
 constexpr std::size_t program_output_limit = 64U << 10;
 // A message of at most this many bytes is copied into memory for programs, a larger one into an unlinked

@@ -723,7 +723,9 @@ TEST_CASE("qmail-local: killed at each of its system calls, a Maildir delivery i
       CHECK(traced.code == 0);
       CHECK(delivered.size() == 1);
       CHECK(traced.fsyncs == 2);
+#ifndef __SANITIZE_ADDRESS__  // whose own calls count, too
       CHECK(traced.calls <= 45);  // 34 when this was written, 13 of them the C library's start
+#endif
       break;
     }
     (delivered.empty() ? nothing : whole_but_killed)++;
