@@ -110,6 +110,17 @@ def family(pid):
     return found
 
 
+def session_members(session):
+    """Pids of the live processes of a session (setsid(2)), also when the one that began it is gone."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()  # what follows the name: state, ppid, pgrp, session
+            if entry.name.isdigit() and fields[0] != "Z" and int(fields[3]) == session:
+                found.append(int(entry.name))
+    return found
+
+
 def program_of(pid):
     """The file name of what a process runs; "" when it is gone."""
     try:
@@ -208,7 +219,7 @@ class Suite:
         self.smtpd_wrapper, self.send_wrapper, self.smtpd_env = list(smtpd_wrapper), list(send_wrapper), smtpd_env or {}
         self.log_file = ROOM / f"send-{os.getpid()}-{time.monotonic_ns()}.log"
         self.smtp_log = self.log_file.with_suffix(".smtp")
-        self.smtp_port = self.pop_port = None
+        self.send = self.smtp_port = self.pop_port = None
         # In a room without a private /etc the machine's own users are not ours to touch.
         suffix = "" if os.environ.get("ROOM_NAMESPACE") else f"h{os.environ['HATO_ROOM'].rsplit('.', 1)[-1].lower()}"
         self.accounts = [Account(name + suffix) for name in accounts]
@@ -319,6 +330,8 @@ class Suite:
                         os.kill(pid, signal.SIGKILL)
                 process.wait()
                 raise Failure(f"{process.args[0]} did not end within {seconds} s of signal {how}")
+        if process is self.send:  # the others of qmail-start go when qmail-send is gone, in their own time
+            wait_until(lambda: not session_members(process.pid), "qmail-start's programs do not end", seconds)
         return process.returncode
 
     def __enter__(self):
