@@ -68,6 +68,7 @@ const std::vector<ControlFile>& control_files() {
       {"rateremotehost", list, "A remote host gets as many messages a minute as it takes.",
        "Messages a minute of a host: ", "."},
       {"resolver", list, "The name servers of /etc/resolv.conf.", "Name server: ", "."},
+      {"reusegate", line, "100 300 2", "Messages, seconds and idle seconds of one worker of the gate: ", "."},
       {"reuselocal", line, "100 300 2", "Messages, seconds and idle seconds of one qmail-local: ", "."},
       {"reuseremote", line, "100 300 2",
        "Messages, seconds and idle seconds of one SMTP connection out: ", "."},

@@ -7,6 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "lib/base/clock.h"
 #include "lib/base/crc32c.h"
 #include "lib/base/error.h"
@@ -20,6 +23,8 @@ namespace hato {
 namespace {
 
 constexpr std::int64_t farewell_seconds = 60;  // how long workers may go on after SIGTERM
+// Workers that may be sent further senders, each of which is a descriptor here; above so many one serves one.
+constexpr std::size_t most_reusable = waiting_limit;
 
 volatile sig_atomic_t stop = 0, retire = 0;
 void on_signal(int number) {
@@ -44,6 +49,7 @@ class Acceptor {
         if (polled_[i].revents != 0) accept_one(polled_[i].fd);
     }
     listening_.clear();
+    reusable_.clear();  // who waits hears so, and ends
     Deadline deadline = Deadline::never();
     while (workers_ > 0 && !deadline.passed()) {
       if (stop == 1) {
@@ -69,42 +75,69 @@ class Acceptor {
       return;
     }
     const Peer peer = peer_of(client.get());
-    GateSlot* slot = admit(peer.uid);
+    const std::int32_t kind =
+        peer.uid == settings_.qmails ? static_cast<std::int32_t>(Kind::bounce) : GateSlots::undeclared;
+    const bool room = has_room(peer.uid);
+    if (room && hand_over(client.get(), peer, kind)) return;
+    GateSlot* const slot = room ? slots_.claim(peer.uid, kind) : nullptr;
     if (slot == nullptr) {
       turn_away(client.get());
       log_turned_away(peer.uid);
       return;
     }
+    start_worker(std::move(client), peer, *slot);
+  }
+
+  void start_worker(Fd client, const Peer& peer, GateSlot& slot) {
+    FdPair further;
+    if (settings_.reuse.messages > 1 && reusable_.size() < most_reusable)
+      further = make_socketpair(SOCK_SEQPACKET);
     const pid_t self = getpid();
     const pid_t pid = fork();
     if (pid == 0) {
       if (!die_with_parent(self)) _exit(111);
       listening_.clear();
-      _exit(serve_sender(std::move(client), peer, *slot, slots_, settings_, place_));
+      reusable_.clear();
+      further.first.reset();
+      _exit(
+          serve_senders(std::move(client), peer, std::move(further.second), slot, slots_, settings_, place_));
     }
     if (pid < 0) {
       log_line(2, "qmail-queued: fork: " + errno_text(errno));
-      GateSlots::release(slot);
+      GateSlots::release(&slot);
       turn_away(client.get());
       return;
     }
-    slot->pid = pid;
+    slot.pid = pid;
     ++workers_;
+    if (further.first) reusable_.push_back({pid, std::move(further.first)});
   }
 
-  // A slot when there is room for one more of this uid. What qmaild brings is counted when he has said
-  // whether it is mx or submission; until then both pools together are the limit.
-  GateSlot* admit(uid_t uid) {
-    if (slots_.running() >= settings_.pool_all) return nullptr;
-    if (uid == settings_.qmails) {
-      if (slots_.of_kind(Kind::bounce) >= settings_.pool_bounce) return nullptr;
-      return slots_.claim(uid, static_cast<std::int32_t>(Kind::bounce));
+  // To a worker that waits for another sender of this uid; false: there is none.
+  bool hand_over(int client, const Peer& peer, std::int32_t kind) {
+    while (const GateSlot* slot = slots_.claim_waiting(peer.uid, kind)) {
+      const auto worker = std::find_if(reusable_.begin(), reusable_.end(),
+                                       [&](const Reusable& r) { return r.pid == slot->pid; });
+      if (worker == reusable_.end()) continue;
+      try {
+        if (send_message(worker->further.get(), {reinterpret_cast<const char*>(&peer), sizeof peer}, &client,
+                         1))
+          return true;
+      } catch (const Error& e) {  // it waits in vain, and ends
+        log_line(2, "qmail-queued: to a worker: " + e.text());
+      }
     }
+    return false;
+  }
+
+  // For one more of this uid? What qmaild brings is counted when he has said whether it is mx or submission;
+  // until then both pools together are the limit.
+  bool has_room(uid_t uid) const {
+    if (slots_.running() >= settings_.pool_all) return false;
+    if (uid == settings_.qmails) return slots_.of_kind(Kind::bounce) < settings_.pool_bounce;
     const bool network = settings_.may_claim_network(uid);
     const unsigned room = network ? settings_.pool_mx + settings_.pool_submission : settings_.pool_local;
-    if (slots_.of_uid(uid) >= room) return nullptr;
-    if (!network && customers() >= settings_.room_for_customers()) return nullptr;
-    return slots_.claim(uid, GateSlots::undeclared);
+    return slots_.of_uid(uid) < room && (network || customers() < settings_.room_for_customers());
   }
 
   // Workers of everybody but the network's and the bounces' senders.
@@ -136,11 +169,12 @@ class Acceptor {
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
       --workers_;
+      std::erase_if(reusable_, [pid](const Reusable& r) { return r.pid == pid; });
       GateSlot* slot = slots_.of(pid);
       if (WIFSIGNALED(status)) {
         // Perhaps between giving its message a name and saying so.
         [[maybe_unused]] const ssize_t pulled = write(place_.trigger, "\n", 1);
-        log_line(2, "qmail-queued: qp " + std::to_string(pid) + " died of signal " +
+        log_line(2, "qmail-queued: worker " + std::to_string(pid) + " died of signal " +
                         std::to_string(WTERMSIG(status)));
       }
       if (slot == nullptr) continue;
@@ -149,8 +183,14 @@ class Acceptor {
     }
   }
 
+  struct Reusable {
+    pid_t pid;
+    Fd further;  // what is sent here is the worker's next sender
+  };
+
   std::vector<Fd> listening_;
   std::vector<pollfd> polled_;
+  std::vector<Reusable> reusable_;
   GateSlots& slots_;
   const GateSettings& settings_;
   const WorkerPlace& place_;

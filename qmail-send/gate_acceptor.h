@@ -1,4 +1,5 @@
-// The sealed process that accepts senders and forks a worker for each.
+// The sealed process that accepts senders and gives each a worker: one that waits for another sender of the
+// same uid, or a new one.
 #pragma once
 
 #include <signal.h>

@@ -168,6 +168,7 @@ GateSettings read_gate_settings(const Control& control) {
   settings.worker_seconds = std::min(control.number("timeoutqueue", settings.worker_seconds), longest_wait);
   settings.content_seconds =
       std::min(control.number("timeoutcontent", settings.content_seconds), longest_wait);
+  settings.reuse = control_reuse(control, "reusegate");
   read_pools(control, settings);
   read_content(control, settings);
   for (const std::string& line : control.lines("gateclaim").value_or(std::vector<std::string>()))

@@ -10,6 +10,7 @@
 
 #include "lib/net/gate.h"
 #include "lib/store/control.h"
+#include "qmail-send/reuse.h"
 #include "qmail-send/sender_addresses.h"
 
 namespace hato {
@@ -23,6 +24,7 @@ struct GateSettings {
   unsigned pool_mx = 200, pool_submission = 200, pool_local = 100, pool_forward = 200, pool_bounce = 50,
            pool_all = 2000;
   std::int64_t worker_seconds = 86400;  // control/timeoutqueue: a worker's whole life
+  Reuse reuse;                          // control/reusegate: of a worker, for further senders of its uid
   std::int64_t content_seconds = 240;  // control/timeoutcontent: all content services of one message together
   std::map<Kind, std::vector<std::string>> content;  // control/content: sockets, in order
   uid_t qmaild = 0, qmails = 0, alias = 0;

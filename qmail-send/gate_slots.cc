@@ -55,7 +55,20 @@ GateSlot* GateSlots::claim(uid_t uid, std::int32_t kind) {
     slot->acceptor = getpid();
     slot->uid = uid;
     slot->kind = kind;
+    slot->turn = GateSlot::Turn::serving;
     slot->unlink_id = 0;
+    return slot;
+  }
+  return nullptr;
+}
+
+GateSlot* GateSlots::claim_waiting(uid_t uid, std::int32_t kind) {
+  const pid_t self = getpid();
+  for (GateSlot* slot = begin(); slot != end(); ++slot) {
+    if (slot->pid <= 0 || slot->uid != uid || slot->acceptor != self) continue;
+    GateSlot::Turn waits = GateSlot::Turn::waiting;
+    if (!slot->turn.compare_exchange_strong(waits, GateSlot::Turn::serving)) continue;
+    slot->kind = kind;
     return slot;
   }
   return nullptr;
@@ -72,22 +85,22 @@ void GateSlots::release(GateSlot* slot) {
 
 unsigned GateSlots::of_kind(Kind kind) const {
   return static_cast<unsigned>(std::count_if(begin(), end(), [kind](const GateSlot& s) {
-    return s.pid != 0 && s.kind == static_cast<std::int32_t>(kind);
+    return s.counts() && s.kind == static_cast<std::int32_t>(kind);
   }));
 }
 
 unsigned GateSlots::of_uid(uid_t uid) const {
   return static_cast<unsigned>(
-      std::count_if(begin(), end(), [=](const GateSlot& s) { return s.pid != 0 && s.uid == uid; }));
+      std::count_if(begin(), end(), [=](const GateSlot& s) { return s.counts() && s.uid == uid; }));
 }
 
 unsigned GateSlots::of_uids(const std::function<bool(uid_t)>& counts) const {
   return static_cast<unsigned>(
-      std::count_if(begin(), end(), [&](const GateSlot& s) { return s.pid != 0 && counts(s.uid); }));
+      std::count_if(begin(), end(), [&](const GateSlot& s) { return s.counts() && counts(s.uid); }));
 }
 
 unsigned GateSlots::running() const {
-  return static_cast<unsigned>(std::count_if(begin(), end(), [](const GateSlot& s) { return s.pid != 0; }));
+  return static_cast<unsigned>(std::count_if(begin(), end(), [](const GateSlot& s) { return s.counts(); }));
 }
 
 std::vector<QueueId> GateSlots::release_of(pid_t acceptor) {

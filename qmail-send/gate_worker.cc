@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <new>
+#include <optional>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -35,6 +37,7 @@ constexpr std::size_t parameters_limit = 4096;         // ESMTP parameters of on
 constexpr std::size_t told_limit = 1000;               // bytes of one thing that a sender says of itself
 // Recipients of one message. Everybody who opens it has them all in memory, at some hundred bytes each.
 constexpr std::size_t recipients_limit = 250000;
+constexpr std::int64_t hand_over_seconds = 5;  // between being chosen for a sender and having it
 
 // Ends the transaction with a code for the sender; `log` is why, for the operator.
 struct Refusal {
@@ -62,12 +65,13 @@ class Transaction {
         settings_(settings),
         place_(place) {}
 
-  int run() {
+  // True when the sender has what it came for.
+  bool run() {
     try {
       greet();
       while (step()) {
       }
-      return 0;
+      return true;
     } catch (const Refusal& refusal) {
       refuse(refusal);
     } catch (const TimeoutError& e) {
@@ -77,7 +81,7 @@ class Transaction {
     } catch (const std::bad_alloc&) {
       refuse({QueueExit::memory, "", "out of memory"});
     }
-    return 0;
+    return false;
   }
 
  private:
@@ -391,7 +395,7 @@ class Transaction {
     const std::string script = told_of("script");
     if (settings_.show_script && kind_ == Kind::local && !script.empty())
       spool_->prepend("X-Originating-Script: " + received_safe(script) + "\n");
-    spool_->prepend(received_field(getpid(), invoker, trace_, now));
+    spool_->prepend(received_field(qp(), invoker, trace_, now));
   }
 
   // qmail-inject's last resort: whoever calls has no name in his environment, and his uid none in our tables.
@@ -407,7 +411,7 @@ class Transaction {
     QueueHeader header;
     header.trace = trace_;
     header.uid = peer_.uid;
-    header.qp = static_cast<std::uint32_t>(getpid());
+    header.qp = static_cast<std::uint32_t>(qp());
     header.kind = kind_;
     if (getrandom(header.key.data(), header.key.size(), 0) != static_cast<ssize_t>(header.key.size()))
       throw_errno("getrandom");
@@ -434,7 +438,7 @@ class Transaction {
   }
 
   void answer_committed(QueueId id) {
-    OriginFields fields{{"code", "0"}, {"qp", std::to_string(getpid())}};
+    OriginFields fields{{"code", "0"}, {"qp", std::to_string(qp())}};
     if (id.value() != 0) fields.emplace_back("id", id.text());
     answer(fields);
   }
@@ -450,13 +454,18 @@ class Transaction {
   void refuse(const Refusal& refusal) {
     log(refusal.log);
     OriginFields fields{{"code", std::to_string(static_cast<int>(refusal.code))},
-                        {"qp", std::to_string(getpid())}};
+                        {"qp", std::to_string(qp())}};
     if (!refusal.text.empty()) fields.emplace_back("text", refusal.text);
     answer(fields);
   }
 
+  // What logs and replies call qp: in qmail the pid of qmail-queue, and here, too, that of the program at the
+  // other end, be it qmail-queue or an SMTP session. A worker may serve several. 0: it is in a PID namespace
+  // of its own.
+  pid_t qp() const { return peer_.pid > 0 ? peer_.pid : getpid(); }
+
   void log(const std::string& what) const {
-    log_line(2, "qmail-queued: qp " + std::to_string(getpid()) + " uid " + std::to_string(peer_.uid) + " " +
+    log_line(2, "qmail-queued: qp " + std::to_string(qp()) + " uid " + std::to_string(peer_.uid) + " " +
                     (trace_.empty() ? "-" : trace_) + ": " + what);
   }
 
@@ -481,11 +490,44 @@ class Transaction {
   std::size_t begin_ = 0, end_ = 0;
 };
 
+// The next sender of the worker with this slot, or none: it has waited long enough, or is to end.
+struct NextSender {
+  Fd client;
+  Peer peer{};
+};
+std::optional<NextSender> await_sender(int further, GateSlot& slot, std::chrono::milliseconds idle) {
+  slot.turn = GateSlot::Turn::waiting;
+  if (!wait_readable(further, Deadline::in(idle))) {
+    if (slot.leave()) return std::nullopt;
+    // somebody is being sent just now
+    if (!wait_readable(further, Deadline::in_seconds(hand_over_seconds))) return std::nullopt;
+  }
+  std::optional<Message> message = receive_message(further, sizeof(Peer));
+  NextSender next;
+  if (!message || message->data.size() != sizeof next.peer || !message->fds[0]) return std::nullopt;
+  message->data.copy(reinterpret_cast<char*>(&next.peer), sizeof next.peer);
+  next.client = std::move(message->fds[0]);
+  return next;
+}
+
 }  // namespace
 
-int serve_sender(Fd client, Peer peer, GateSlot& slot, GateSlots& slots, const GateSettings& settings,
-                 const WorkerPlace& place) {
-  return Transaction(std::move(client), peer, slot, slots, settings, place).run();
+int serve_senders(Fd client, Peer peer, Fd further, GateSlot& slot, GateSlots& slots,
+                  const GateSettings& settings, const WorkerPlace& place) {
+  const Deadline end = Deadline::in_seconds(settings.reuse.seconds);
+  for (unsigned served = 1;; ++served) {
+    if (!Transaction(std::move(client), peer, slot, slots, settings, place).run()) return 0;
+    if (!further || served >= settings.reuse.messages || end.passed()) return 0;
+    try {
+      std::optional<NextSender> next = await_sender(further.get(), slot, settings.reuse.idle);
+      if (!next) return 0;
+      client = std::move(next->client);
+      peer = next->peer;
+    } catch (const Error& e) {
+      log_line(2, "qmail-queued: worker " + std::to_string(getpid()) + ": " + e.text());
+      return 0;
+    }
+  }
 }
 
 }  // namespace hato

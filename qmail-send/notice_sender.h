@@ -19,7 +19,7 @@ constexpr std::size_t notice_children = 5;  // notices being injected at once
 struct NoticeOutcome {
   QueueId id;
   int code = 0;          // qmail-queue's exit code; 0: accepted
-  std::uint32_t qp = 0;  // pid of the worker that queued it
+  std::uint32_t qp = 0;  // pid of the process that handed it in
   std::string text;      // D or Z and a sentence; "" when accepted
   bool loops = false;    // nothing was sent: a double bounce of ours has come back (double_bounce_field)
   bool accepted() const { return code == 0 && !loops; }

@@ -1,8 +1,8 @@
 // qmail-queued: behind the gate, the only writer of the queue. man/qmail-queued.8
 //
 // Three kinds of process. The supervisor (here) holds the listening sockets, reads the configuration and
-// starts a new acceptor when that has changed or the old one died. The acceptor is sealed and forks a worker
-// for each sender.
+// starts a new acceptor when that has changed or the old one died. The acceptor is sealed and gives each
+// sender a worker.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -58,9 +58,9 @@ std::string configuration_stamp(const Control& control) {
        {control.path("me"), control.path("defaulthost"), control.path("defaultdomain"),
         control.path("plusdomain"), control.path("idhost"), control.path("databytes"),
         control.path("queuefree"), control.path("timeoutqueue"), control.path("timeoutcontent"),
-        control.path("gatepools"), control.path("content"), control.path("gateclaim"),
-        control.path("cgisenders"), control.path("showorigin"), users_cdb_path(), accounts_cdb_path(),
-        std::string("/etc/passwd")}) {
+        control.path("gatepools"), control.path("reusegate"), control.path("content"),
+        control.path("gateclaim"), control.path("cgisenders"), control.path("showorigin"), users_cdb_path(),
+        accounts_cdb_path(), std::string("/etc/passwd")}) {
     struct stat st;
     if (stat(path.c_str(), &st) != 0) st = {};
     stamp += std::to_string(st.st_mtim.tv_sec) + "." + std::to_string(st.st_mtim.tv_nsec) + "." +
@@ -74,7 +74,7 @@ class Supervisor {
   Supervisor(GateSockets sockets, GateSettings settings)
       : sockets_(std::move(sockets)),
         settings_(std::move(settings)),
-        slots_(settings_.pool_all + 64),
+        slots_(settings_.pool_all + waiting_limit + 64),  // 64: of acceptors that retire
         requests_(make_socketpair(SOCK_DGRAM)),
         new_directory_(open_file(paths_.fresh(), O_RDONLY | O_DIRECTORY)),
         // Read-write, so that opening needs no reader; a full FIFO is no harm, qmail-send scans when it

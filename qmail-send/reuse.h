@@ -1,5 +1,6 @@
 // control/reuseremote: how long a connection to a remote host, and the qmail-remote that has it, is kept for
-// further messages; control/reuselocal: the same for the qmail-local of a user. And who is worth being kept.
+// further messages; control/reuselocal and control/reusegate: the same for the qmail-local of a user and for
+// a worker of the gate. And who is worth being kept.
 #pragma once
 
 #include <chrono>
@@ -14,7 +15,7 @@
 namespace hato {
 
 struct Reuse {
-  unsigned messages = 100;               // through one connection or agent; 1: no reuse
+  unsigned messages = 100;               // through one connection, agent or worker; 1: no reuse
   unsigned seconds = 300;                // no message is begun on one that is older
   std::chrono::milliseconds idle{2000};  // without a message it is closed after so long
 

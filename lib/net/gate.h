@@ -62,7 +62,7 @@ struct GateResult {
   int code = 0;          // qmail-queue's exit code
   std::string text;      // with code 82: 'D' or 'Z', then perhaps "552 " (an SMTP code), then the sentence
   QueueId id;            // with code 0
-  std::uint32_t qp = 0;  // pid of the worker
+  std::uint32_t qp = 0;  // pid of the program that speaks to the gate
   bool ok() const { return code == 0; }
   // "" or D/Z text for any code: queue_exit_text.
   std::string report() const;

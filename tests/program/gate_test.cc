@@ -13,6 +13,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <iterator>
+#include <set>
+#include <sstream>
+
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
@@ -49,6 +53,17 @@ QueueOutcome qmail_queue(const std::string& message, const std::string& envelope
 
 uid_t uid_of(const char* name) {
   return passwd_user(std::string(name)).value().uid;
+}
+
+std::set<pid_t> children_of(pid_t pid) {
+  std::istringstream pids(
+      slurp("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children"));
+  return {std::istream_iterator<pid_t>(pids), {}};
+}
+pid_t child_of(pid_t pid) {
+  const std::set<pid_t> children = children_of(pid);
+  REQUIRE(children.size() == 1);
+  return *children.begin();
 }
 
 std::string address_of(std::size_t bytes) {
@@ -361,17 +376,13 @@ TEST_CASE("a message has 250000 recipients at most: everybody who opens it holds
 TEST_CASE("what a retired acceptor could not finish does not count for ever") {
   set_control("timeoutgate", "5\n");
   RunningGate gate(Controls{{"gatepools", "local 1\n"}});
-  const auto children = [&] {
-    const std::string pid = std::to_string(gate.pid());
-    return slurp("/proc/" + pid + "/task/" + pid + "/children");
-  };
-  const pid_t acceptor = static_cast<pid_t>(std::stol(children()));
+  const pid_t acceptor = child_of(gate.pid());
   Gate slow;
   REQUIRE(slow.connect(gate_path(), Deadline::in_seconds(1)).ok());
   gate.configure("databytes", "1000\n");
   CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, getuid()).code == 71);  // he is still there
   kill(acceptor, SIGKILL);
-  CHECK(eventually([&] { return children().find(std::to_string(acceptor)) == std::string::npos; }));
+  CHECK(eventually([&] { return !children_of(gate.pid()).contains(acceptor); }));
   CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, getuid()).code == 0);
   set_control("timeoutgate", "");
 }
@@ -392,6 +403,133 @@ TEST_CASE("a message under way outlives changes of the configuration; its minute
   CHECK(slow.commit(Deadline::in_seconds(10)).code == 0);
   CHECK(gate.process().wait(20) == 0);
   CHECK(gate.queued().size() == 1);
+}
+
+// Workers may wait for a minute: those there are, are there to be seen.
+class GateOfPatientWorkers {
+ public:
+  explicit GateOfPatientWorkers(Controls control = {}) : gate_(patient(std::move(control))) {}
+  RunningGate& gate() { return gate_; }
+  std::set<pid_t> workers() const { return children_of(child_of(gate_.pid())); }
+  // A message of this uid that is served by a worker that was there already, when one has come to wait.
+  bool reuses(uid_t uid) const {
+    return eventually([&] {
+      const std::set<pid_t> before = workers();
+      return qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, uid).code == 0 && !before.empty() && before == workers();
+    });
+  }
+
+ private:
+  static Controls patient(Controls control) {
+    control.try_emplace("reusegate", "100 300 60\n");
+    return control;
+  }
+  RunningGate gate_;
+};
+
+TEST_CASE("a worker serves further senders of its uid, and of no other (control/reusegate)") {
+  GateOfPatientWorkers home;
+  REQUIRE(home.reuses(customer));
+  const std::set<pid_t> his = home.workers();
+  CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, customer + 1).code == 0);
+  CHECK(home.workers().size() == his.size() + 1);
+  CHECK(home.reuses(customer + 1));
+  CHECK(home.reuses(uid_of(conf::user_qmaild)));
+}
+
+TEST_CASE("what one sender told a worker is nothing to the next") {
+  GateOfPatientWorkers home;
+  std::set<std::string> traces;
+  std::set<std::uint32_t> processes;
+  for (const char* text : {"one\n", "two, longer\n", "3\n", "\n"}) {
+    home.gate().empty();
+    REQUIRE(home.reuses(customer));
+    home.gate().empty();
+    CHECK(qmail_queue(text, "Fa@b\0Tc@d\0\0"s).code == 0);
+    const std::vector<Queued> queued = home.gate().queued();
+    REQUIRE(queued.size() == 1);
+    CHECK(queued[0].body == text);
+    CHECK(queued[0].header.uid == customer);
+    CHECK(
+        queued[0].text.starts_with("Received: (qmail " + std::to_string(queued[0].header.qp) + " invoked "));
+    traces.insert(queued[0].header.trace);
+    processes.insert(queued[0].header.qp);
+  }
+  CHECK(traces.size() == 4);
+  CHECK(processes.size() == 4);  // qp is qmail-queue's pid (qmail-queue(8)), whoever wrote the file
+}
+
+TEST_CASE("how often and how long a worker is used") {
+  SECTION("so many messages") {
+    GateOfPatientWorkers home(Controls{{"reusegate", "2 300 60\n"}});
+    std::set<pid_t> seen;
+    for (int i = 0; i < 20; ++i) {
+      CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+      seen.merge(home.workers());
+    }
+    CHECK(seen.size() >= 10);
+  }
+  SECTION("once: nobody waits") {
+    GateOfPatientWorkers home(Controls{{"reusegate", "1 300 60\n"}});
+    CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+    CHECK(eventually([&] { return home.workers().empty(); }));
+  }
+  SECTION("until it has waited too long") {
+    GateOfPatientWorkers home(Controls{{"reusegate", "100 300 1\n"}});
+    CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+    CHECK(eventually([&] { return home.workers().empty(); }));
+  }
+  SECTION("until its message is refused") {
+    GateOfPatientWorkers home;
+    REQUIRE(home.reuses(customer));
+    CHECK(eventually([&] {
+      CHECK(qmail_queue("x\n", "nonsense").code == 91);
+      return home.workers().empty();
+    }));
+  }
+  SECTION("a line that is none: the default, and a warning") {
+    GateOfPatientWorkers home(Controls{{"reusegate", "often\n"}});
+    CHECK(home.reuses(customer));
+    CHECK(home.gate().log().find("warning: control/reusegate is not up to three numbers") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("workers that wait are in nobody's way") {
+  set_control("timeoutgate", "5\n");
+  SECTION("of the pools") {
+    GateOfPatientWorkers home(Controls{{"reusegate", "100 300 60\n"}, {"gatepools", "all 1\nlocal 1\n"}});
+    for (uid_t uid = customer; uid < customer + 5; ++uid)
+      CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, uid).code == 0);
+    CHECK(home.workers().size() == 5);
+  }
+  SECTION("of others when they are many: at most 64 wait, and everybody else is served all the same") {
+    GateOfPatientWorkers home;
+    for (uid_t uid = customer; uid < customer + 80; ++uid)
+      CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s, uid).code == 0);
+    CHECK(eventually([&] { return home.workers().size() == 64; }));
+  }
+  SECTION("of a message whose worker is killed while it waits") {
+    GateOfPatientWorkers home;
+    REQUIRE(home.reuses(customer));
+    for (const pid_t worker : home.workers()) kill(worker, SIGKILL);
+    CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
+    CHECK(eventually([&] { return home.gate().log().find(" died of signal 9") != std::string::npos; }));
+  }
+  SECTION("of a new configuration") {
+    GateOfPatientWorkers home;
+    REQUIRE(home.reuses(customer));
+    home.gate().configure("databytes", "1\n");
+    CHECK(eventually([&] { return children_of(home.gate().pid()).size() == 1; }));
+    CHECK(qmail_queue("xx\n", "Fa@b\0Tc@d\0\0"s).code == 82);
+  }
+  SECTION("of the gate's end") {
+    GateOfPatientWorkers home;
+    REQUIRE(home.reuses(customer));
+    home.gate().process().signal(SIGTERM);
+    CHECK(home.gate().process().wait(20) == 0);
+  }
+  set_control("timeoutgate", "");
 }
 
 TEST_CASE("no user can keep the gate from starting by a lock on what he can open") {
@@ -450,10 +588,7 @@ TEST_CASE(
     "the acceptor that dies is replaced; the gate that is killed leaves a socket that the next one takes "
     "over") {
   RunningGate gate;
-  const std::string children =
-      slurp("/proc/" + std::to_string(gate.pid()) + "/task/" + std::to_string(gate.pid()) + "/children");
-  const pid_t acceptor = static_cast<pid_t>(std::stol(children));
-  kill(acceptor, SIGKILL);
+  kill(child_of(gate.pid()), SIGKILL);
   CHECK(qmail_queue("x\n", "Fa@b\0Tc@d\0\0"s).code == 0);
   gate.process().signal(SIGKILL);
   gate.process().wait();
@@ -481,10 +616,6 @@ TEST_CASE("a gate that starts, or whose worker is killed, asks qmail-send to loo
   CHECK(read_until(trigger.get(), "\n", 5) == "\n");
   Gate sender;
   REQUIRE(sender.connect(gate_path(), Deadline::in_seconds(5)).ok());
-  const auto child_of = [](pid_t pid) {
-    return static_cast<pid_t>(
-        std::stol(slurp("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children")));
-  };
   kill(child_of(child_of(gate.pid())), SIGKILL);
   CHECK(read_until(trigger.get(), "\n", 5) == "\n");
 }
