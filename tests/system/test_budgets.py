@@ -13,19 +13,26 @@ def sessions_of_one(suite):
 
 def test_calls_for_one_message():
     """SMTP to Maildir: two execve, one fork for the worker (besides tcpserver's and the spawner's), at most four fsyncs,
-    none in qmail-send. A user's further messages: one execve, and no fork of the spawner's."""
+    none in qmail-send. A user's further messages: one execve, and no fork of the spawner's. A worker that may wait for
+    another sender is no fork either."""
+    #              message, execves, forks
+    calls_of_messages("1", [(2, 2, 3),  # the second in a short time: its qmail-local stays
+                            (3, 1, 2), (4, 1, 2)])
+    calls_of_messages("100 300 60", [(2, 2, 2), (3, 1, 1), (4, 1, 1)])
+
+
+def calls_of_messages(reusegate, wanted):
     traces = [ROOM / "trace.send", ROOM / "trace.smtp"]
     wrap = lambda file: ["strace", "-D", "-f", "-qq", "-s", "80", "-e", TRACE, "-e", "signal=none", "-o", str(file)]
-    with Suite(send_wrapper=wrap(traces[0]), smtp=False, pop=False, control={"reuselocal": "100 300 60"}) as suite:
+    with Suite(send_wrapper=wrap(traces[0]), smtp=False, pop=False,
+               control={"reuselocal": "100 300 60", "reusegate": reusegate}) as suite:
         env = {"RELAYCLIENT": ""}
         with open(suite.smtp_log, "ab") as log:
             server = suite.launch(*wrap(traces[1]), "tcpserver", "-1", "-H", "-R", "-l", "mail.test", "127.0.0.1", "0",
                                   BIN / "qmail-smtpd", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=env)
         suite.smtp_port = int(server.stdout.readline())
         send_pid = None
-        for number, execs, forks in ((1, None, None),  # warm
-                                     (2, 2, 3),  # the second in a short time: its qmail-local stays
-                                     (3, 1, 2), (4, 1, 2)):
+        for number, execs, forks in [(1, None, None), *wanted]:  # the first is to warm up
             marks = [file.stat().st_size for file in traces]
             sessions_of_one(suite)
             suite.wait_messages(suite.accounts[0], number)
@@ -44,7 +51,7 @@ def test_calls_for_one_message():
             count = lambda *names: sum(name in names for _, name, _ in calls)
             equal(count("execve"), execs, f"message {number}: execve\n{shown}\n")
             equal(count("fork", "vfork", "clone", "clone3"), forks,
-                  f"message {number}: forks: tcpserver's, the worker, the spawner's\n{shown}\n")
+                  f"reusegate {reusegate}: message {number}: forks: tcpserver's, the worker, the spawner's\n{shown}\n")
             syncs = count("fsync", "fdatasync", "sync", "syncfs", "sync_file_range", "msync")
             expect(1 <= syncs <= 4, f"message {number}: {syncs} fsyncs\n{shown}")
             expect(send_pid, "qmail-send was found")
