@@ -187,7 +187,7 @@ fuzz: deps check-deps
 crash: deps check-deps
 	@bash tests/room.sh bash tests/check.sh crash
 demo: deps
-	@ROOM_GRACE=30 bash tests/room.sh bash admin/demo.sh
+	@ROOM_GRACE=30 ROOM_NETWORK=shared bash tests/room.sh bash admin/demo.sh
 bench: deps check-deps
 	@bash tests/bench/bench.sh
 lint-man:

@@ -18,7 +18,7 @@ build)
   ;;
 check)
   packages='
-    catch2 mandoc clang libclang-rt-dev openssl python3 strace valgrind
+    catch2 mandoc clang libclang-rt-dev iproute2 openssl python3 strace valgrind
     swaks curl msmtp php-cli mutt s-nail git-email libmailtools-perl
     libbsd0 libdb5.3 libevent-2.1-7 libicu72 libnsl2 libsasl2-2 libssl3 libnghttp2-14 libpython3.11 libgnutls-dane0
     libidn12 libpcre2-8-0 libnettle8 libxxhash0 libsodium23 libtirpc3 libunwind8

@@ -4,7 +4,8 @@
 # The room is a folder below ${TMPDIR:-/tmp} (mode 0755, $HATO_ROOM), and, where the kernel lets root have them, a
 # mount and a PID namespace with a private copy of /etc: users made inside are nobody's outside, mounts and processes
 # end with the room. Without namespaces the users are made on the machine itself and taken away again by the last
-# room; processes are found by their executable or $HATO_ROOM in their environment.
+# room; processes are found by their executable or $HATO_ROOM in their environment. A network namespace with nothing but
+# its own loopback keeps rooms off each other's ports, and tests off everything else; ROOM_NETWORK=shared does without.
 #
 # ROOM_GRACE=SECONDS lets COMMAND end by itself after a signal. ROOM_PLAIN=1 does without namespaces, ROOM_KEEP=1 keeps the folder. COMMAND reads nothing from the terminal unless ROOM_STDIN is set. Its exit code is room.sh's.
 { # the whole script is read before it runs: it may be changed meanwhile
@@ -79,10 +80,14 @@ trap 'exit 143' TERM
 
 if [ -z "${ROOM_PLAIN:-}" ] && unshare --mount --pid --fork --kill-child --mount-proc true 2>/dev/null; then
   export ROOM_NAMESPACE=1
+  network=
+  if [ "${ROOM_NETWORK:-}" != shared ] && unshare --net ip link set lo up 2>/dev/null; then network=--net; fi
   # a list of its own, too: an installation in here must not make the users of rooms without a namespace permanent
-  HATO_SCRATCH=$HATO_ROOM/scratch-accounts unshare --mount --pid --fork --kill-child --mount-proc sh -c '
+  HATO_SCRATCH=$HATO_ROOM/scratch-accounts unshare $network --mount --pid --fork --kill-child --mount-proc sh -c '
+    [ -z "$1" ] || ip link set lo up || exit 1
+    shift
     mount --make-rprivate / && cp -a /etc "$HATO_ROOM/etc" && mount --bind "$HATO_ROOM/etc" /etc || exit 1
-    exec 7>&- "$@"' room "$@" <&0 &
+    exec 7>&- "$@"' room "$network" "$@" <&0 &
 else
   export ROOM_NAMESPACE='' HATO_SCRATCH=/run/hato-scratch-accounts
   setsid "$@" <&0 7>&- &
