@@ -7,9 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <optional>
-
 #include "lib/base/clock.h"
 #include "lib/base/crc32c.h"
 #include "lib/base/error.h"
@@ -90,8 +87,11 @@ class Acceptor {
 
   void start_worker(Fd client, const Peer& peer, GateSlot& slot) {
     FdPair further;
-    if (settings_.reuse.messages > 1 && reusable_.size() < most_reusable)
-      further = make_socketpair(SOCK_SEQPACKET);
+    try {
+      if (settings_.reuse.messages > 1 && reusable_.size() < most_reusable)
+        further = make_socketpair(SOCK_SEQPACKET);
+    } catch (const Error&) {  // no more descriptors: the worker serves one sender
+    }
     const pid_t self = getpid();
     const pid_t pid = fork();
     if (pid == 0) {
@@ -110,17 +110,15 @@ class Acceptor {
     }
     slot.pid = pid;
     ++workers_;
-    if (further.first) reusable_.push_back({pid, std::move(further.first)});
+    if (further.first) reusable_.push_back({pid, peer.uid, &slot, std::move(further.first)});
   }
 
   // To a worker that waits for another sender of this uid; false: there is none.
   bool hand_over(int client, const Peer& peer, std::int32_t kind) {
-    while (const GateSlot* slot = slots_.claim_waiting(peer.uid, kind)) {
-      const auto worker = std::find_if(reusable_.begin(), reusable_.end(),
-                                       [&](const Reusable& r) { return r.pid == slot->pid; });
-      if (worker == reusable_.end()) continue;
+    for (const Reusable& worker : reusable_) {
+      if (worker.uid != peer.uid || !worker.slot->engage(kind)) continue;
       try {
-        if (send_message(worker->further.get(), {reinterpret_cast<const char*>(&peer), sizeof peer}, &client,
+        if (send_message(worker.further.get(), {reinterpret_cast<const char*>(&peer), sizeof peer}, &client,
                          1))
           return true;
       } catch (const Error& e) {  // it waits in vain, and ends
@@ -183,8 +181,11 @@ class Acceptor {
     }
   }
 
+  // Whose a worker is stands here and not only in the slot, to which workers can write.
   struct Reusable {
     pid_t pid;
+    uid_t uid;
+    GateSlot* slot;
     Fd further;  // what is sent here is the worker's next sender
   };
 

@@ -62,18 +62,6 @@ GateSlot* GateSlots::claim(uid_t uid, std::int32_t kind) {
   return nullptr;
 }
 
-GateSlot* GateSlots::claim_waiting(uid_t uid, std::int32_t kind) {
-  const pid_t self = getpid();
-  for (GateSlot* slot = begin(); slot != end(); ++slot) {
-    if (slot->pid <= 0 || slot->uid != uid || slot->acceptor != self) continue;
-    GateSlot::Turn waits = GateSlot::Turn::waiting;
-    if (!slot->turn.compare_exchange_strong(waits, GateSlot::Turn::serving)) continue;
-    slot->kind = kind;
-    return slot;
-  }
-  return nullptr;
-}
-
 GateSlot* GateSlots::of(pid_t pid) {
   GateSlot* slot = std::find_if(begin(), end(), [pid](const GateSlot& s) { return s.pid == pid; });
   return slot == end() ? nullptr : slot;

@@ -32,6 +32,13 @@ struct GateSlot {
       0};  // a linked file whose directory could not be synced: take its name away
 
   bool counts() const { return pid != 0 && turn == Turn::serving; }
+  // By the acceptor: true when the worker waited; it serves from now on, and expects to be sent somebody.
+  bool engage(std::int32_t new_kind) {
+    Turn waits = Turn::waiting;
+    if (!turn.compare_exchange_strong(waits, Turn::serving)) return false;
+    kind = new_kind;
+    return true;
+  }
   // By the worker that waits: true when nobody was sent to it meanwhile, and nobody will be.
   bool leave() {
     Turn waits = Turn::waiting;
@@ -50,10 +57,7 @@ class GateSlots {
 
   GateSlot* claim(uid_t uid,
                   std::int32_t kind);  // nullptr: all taken. Sets pid to -1 until the worker is forked
-  // The slot of a worker of this acceptor that waits for a sender of this uid, which serves from now on;
-  // nullptr: none.
-  GateSlot* claim_waiting(uid_t uid, std::int32_t kind);
-  GateSlot* of(pid_t pid);  // nullptr: unknown
+  GateSlot* of(pid_t pid);             // nullptr: unknown
   static void release(GateSlot* slot);
   unsigned of_kind(Kind kind) const;
   // The following count those that serve. Workers of this uid, whatever they are.
