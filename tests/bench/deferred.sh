@@ -1,7 +1,7 @@
 #!/bin/bash
 # deferred.sh NUMBER: a queue of NUMBER deferred messages in the installation HATO_HOME (its queue and control files are
-# rewritten). Prints how long qmail-send takes until it delivers after a start, how many files of deferred messages it
-# opened until then, and the time of injection beside the same into an empty queue, which is measured before and
+# rewritten). Prints how long qmail-send takes until it delivers after a start, how many files of deferred messages and
+# of their state it opened until then, and the time of injection beside the same into an empty queue, which is measured before and
 # afterwards: what those two differ by is the machine's noise. Run as root.
 set -u
 number=${1:-200000} home=${HATO_HOME:?} work=${BENCH_STATE:-/tmp}
@@ -9,7 +9,6 @@ sample=2000
 for f in me locals rcpthosts; do echo deferred.test >"$home/control/$f"; done
 echo ':127.0.0.1:1' >"$home/control/smtproutes"
 rm -f "$home/control/concurrencyremote"
-echo 0 >"$home/control/concurrencyremote"
 user=benchu0
 getent passwd $user | awk -F: '{ printf "=%s:%s:%s:%s:%s:::\n.\n", $1, $1, $3, $4, $6 }' >"$home/users/assign"
 "$home/bin/qmail-newu"
@@ -40,36 +39,46 @@ delivered() { # waits until one local message is delivered
   until [ -n "$(ls "$inbox")" ]; do sleep 0.02; done
 }
 
+# One message that was tried and deferred, and so has a state file: the rest are copies of it, under other names. A
+# queue file is immutable and self-contained, and a state file belongs to its message by a key that both have.
+clean
+start
+inject 1 far@away.test
+until grep -q deferral "$work/deferred.log"; do sleep 0.1; done
+stop
+one=$work/deferred.message state=$work/deferred.state
+mv "$(find "$home/queue/mess" -type f)" "$one"
+mv "$(find "$home/queue/state" -type f)" "$state"
+birth=$(date +%s)000000
+echo 0 >"$home/control/concurrencyremote"
 clean
 start
 begin=$(now)
 inject $sample far@away.test
 echo "injection into an empty queue:    $(since "$begin") s for $sample messages"
-# the rest as copies of one message, under other names: a queue file is immutable and self-contained
 stop
-one=$(find "$home/queue/mess" "$home/queue/new" -type f | head -n 1)
 split=$(find "$home/queue/mess" -mindepth 1 -maxdepth 1 -type d | wc -l)
-python3 - "$one" "$home/queue/mess" "$split" "$number" <<'PY'
+python3 - "$one" "$state" "$home/queue" "$split" "$number" "$birth" <<'PY'
 import os, subprocess, sys
-one, mess, split, number = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-info = os.stat(one)
-base = int(os.path.basename(one)) - number * 1000 - 10**9
+queue, split, number, birth = sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), int(sys.argv[6])
+source = {}
 for n in range(number):
-    ident = base + n * 1000
+    ident = birth - (number - n) * 1000 - 10**9
     # a hard link is a name like any other; a copy would need the space of the file system's block twice
-    to = f"{mess}/{ident % split}/{ident}"
-    if n % 30000 == 0:
-        subprocess.run(["cp", "-p", "--sparse=always", one, to], check=True)
-        source = to
-    else:
-        os.link(source, to)
+    for original, kind in ((sys.argv[1], "mess"), (sys.argv[2], "state")):
+        to = f"{queue}/{kind}/{ident % split}/{ident}"
+        if n % 30000 == 0:
+            subprocess.run(["cp", "-p", "--sparse=always", original, to], check=True)
+            source[kind] = to
+        else:
+            os.link(source[kind], to)
 PY
-echo "deferred messages in the queue:   $(find "$home/queue/mess" "$home/queue/new" -type f | wc -l)"
+echo "deferred messages in the queue:   $(find "$home/queue/mess" "$home/queue/new" -type f | wc -l), with state: $(find "$home/queue/state" -type f | wc -l)"
 begin=$(now)
 start strace -f -qq -e trace=open,openat,openat2 -o "$work/deferred.trace"
 delivered
 echo "start to first local delivery:    $(since "$begin") s (under strace)"
-echo "deferred messages opened by then: $(grep -cE '/mess/[0-9]+/[0-9]{16}"' "$work/deferred.trace")"
+echo "deferred messages opened by then: $(grep -cE '/mess/[0-9]+/[0-9]{16}"' "$work/deferred.trace"), state files: $(grep -cE '/state/[0-9]+/[0-9]{16}"' "$work/deferred.trace")"
 stop
 begin=$(now)
 start
