@@ -155,11 +155,11 @@ TEST_LIBS := -lCatch2WithMain
 $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/unit/*.cc tests/program/*.cc)): | $(if $(PRECOMPILE),$(BUILD)/gen/catch_first.h.gch)
 
 define suite
-$(TESTBIN)/run-$1: $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/$1/*.cc) $2) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
+$(TESTBIN)/run-$1: $(patsubst %.cc,$(BUILD)/%.o,tests/scratch_directory.cc $(wildcard tests/$1/*.cc)) $(ARCHIVES) $(LIBHATO) $(BIN)/.conf.o
 	@mkdir -p $$(@D)
 	$$(CXX) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(ARCHIVES) $(LIBHATO) -Wl,--end-group $$(LIBS) $$(TEST_LIBS)
 endef
-$(eval $(call suite,unit,tests/scratch_directory.cc))
+$(eval $(call suite,unit))
 $(eval $(call suite,program))
 .PHONY: unit program-tests
 unit: $(TESTBIN)/run-unit

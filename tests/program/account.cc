@@ -16,18 +16,6 @@ constexpr int tries = 20;  // somebody else's useradd may hold the lock of /etc/
 
 }  // namespace
 
-std::string read_to_end(int fd, int seconds) {
-  std::string all;
-  const Deadline deadline = Deadline::in_seconds(seconds);
-  char space[65536];
-  while (wait_readable(fd, deadline)) {
-    const ssize_t n = read(fd, space, sizeof space);
-    if (n <= 0) return all;
-    all.append(space, static_cast<std::size_t>(n));
-  }
-  return all + "[no more in time]";
-}
-
 void write_owned(const std::string& path, const std::string& text, uid_t uid, gid_t gid, mode_t mode) {
   const Fd file = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
   write_all(file.get(), text, path);

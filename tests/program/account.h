@@ -10,8 +10,6 @@
 
 namespace hato::test {
 
-// All that comes until the other side closes.
-std::string read_to_end(int fd, int seconds = 20);
 void write_owned(const std::string& path, const std::string& text, uid_t uid, gid_t gid, mode_t mode);
 
 // Runs a system command to its end; throws TempError when it fails.

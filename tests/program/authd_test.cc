@@ -1,9 +1,4 @@
 // qmail-authd(8): the real program as qmaila, over its socket.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include <crypt.h>
 #include <fcntl.h>
@@ -20,7 +15,9 @@
 #include "lib/store/account_secrets.h"
 #include "lib/store/accounts.h"
 #include "lib/store/cdb.h"
+#include "tests/catch.h"
 #include "tests/program/private_home.h"
+#include "tests/program/proc.h"
 #include "tests/program/process.h"
 
 using namespace hato;
@@ -118,10 +115,10 @@ TEST_CASE("qmail-authd: right, wrong, unknown, locked", "[authd]") {
   // Both halves run as qmaila, and the one that talks to clients is sealed.
   const auto user = passwd_user(std::string(conf::user_qmaila));
   const std::string uid = std::to_string(user->uid);
-  const std::string status = slurp("/proc/" + std::to_string(authd.process().pid()) + "/status");
-  CHECK(status.find("Uid:\t" + uid + "\t" + uid + "\t" + uid) != status.npos);
-  CHECK(status.find("Seccomp:\t2") != status.npos);
-  CHECK(status.find("NoNewPrivs:\t1") != status.npos);
+  const pid_t pid = authd.process().pid();
+  CHECK(status_field(pid, "Uid") == uid + "\t" + uid + "\t" + uid + "\t" + uid);
+  CHECK(status_field(pid, "Seccomp") == "2");
+  CHECK(status_field(pid, "NoNewPrivs") == "1");
 }
 
 TEST_CASE("qmail-authd: guesses are slowed down for the one who guesses", "[authd]") {

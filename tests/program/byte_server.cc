@@ -21,15 +21,11 @@ ByteServer::ByteServer(std::vector<BytePlan> plans, const std::string& address)
   socklen_t size = sizeof storage;
   getsockname(listen_.get(), reinterpret_cast<sockaddr*>(&storage), &size);
   port_ = endpoint_of(storage)->port;
-  FdPair stop = make_pipe();
-  stop_read_ = std::move(stop.first);
-  stop_write_ = std::move(stop.second);
-  thread_ = std::thread([this] { serve(); });
+  thread_.start([this] { serve(); });
 }
 
 ByteServer::~ByteServer() {
-  stop_write_.reset();
-  thread_.join();
+  thread_.end();
 }
 
 std::string ByteServer::name() const {
@@ -43,7 +39,7 @@ std::vector<std::string> ByteServer::received() const {
 
 void ByteServer::serve() {
   for (std::size_t n = 0;; ++n) {
-    pollfd fds[2] = {{listen_.get(), POLLIN, 0}, {stop_read_.get(), POLLIN, 0}};
+    pollfd fds[2] = {{listen_.get(), POLLIN, 0}, {thread_.stopped(), POLLIN, 0}};
     if (poll(fds, 2, -1) < 0) continue;
     if (fds[1].revents != 0) return;
     const Fd client(accept4(listen_.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -58,7 +54,7 @@ void ByteServer::talk(int fd, const BytePlan& plan) {
   }
   std::size_t had = 0;
   const auto take = [&] {  // false: the client or the test has ended it
-    pollfd fds[2] = {{fd, POLLIN, 0}, {stop_read_.get(), POLLIN, 0}};
+    pollfd fds[2] = {{fd, POLLIN, 0}, {thread_.stopped(), POLLIN, 0}};
     if (poll(fds, 2, 20000) <= 0 || fds[1].revents != 0) return false;
     char space[65536];
     const ssize_t n = recv(fd, space, sizeof space, 0);

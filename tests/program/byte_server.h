@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "lib/base/fd.h"
+#include "tests/program/server_thread.h"
 
 namespace hato::test {
 
@@ -42,10 +42,10 @@ class ByteServer {
   std::vector<BytePlan> plans_;
   std::string address_;
   std::uint16_t port_ = 0;
-  Fd listen_, stop_read_, stop_write_;
+  Fd listen_;
   mutable std::mutex mutex_;
   std::vector<std::string> received_;
-  std::thread thread_;
+  ServerThread thread_;
 };
 
 }  // namespace hato::test

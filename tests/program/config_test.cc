@@ -2,12 +2,8 @@
 #include <sys/stat.h>
 
 #include "lib/base/conf.h"
+#include "tests/catch.h"
 #include "tests/program/private_home.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 #include "lib/base/fd.h"
 

@@ -1,9 +1,4 @@
 // Content services at the gate: a small real one, which looks for a word, driven through qmail-queue.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -17,6 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/base/process.h"
 #include "lib/net/gate.h"
+#include "tests/catch.h"
 #include "tests/program/gate.h"
 
 using namespace hato;

@@ -56,15 +56,11 @@ DnsServer::DnsServer(const std::string& address) {
     tcp_ = bound(SOCK_STREAM, endpoint_);
   }
   if (!tcp_ || listen(tcp_.get(), 10) != 0) throw_errno("listen");
-  FdPair stop = make_pipe();
-  stop_read_ = std::move(stop.first);
-  stop_write_ = std::move(stop.second);
-  thread_ = std::thread([this] { serve(); });
+  thread_.start([this] { serve(); });
 }
 
 DnsServer::~DnsServer() {
-  stop_write_.reset();
-  thread_.join();
+  thread_.end();
 }
 
 void DnsServer::mx(const std::string& name, unsigned preference, const std::string& host) {
@@ -253,7 +249,7 @@ void DnsServer::over_tcp() {
 
 void DnsServer::serve() {
   for (;;) {
-    pollfd fds[3] = {{stop_read_.get(), POLLIN, 0}, {udp_.get(), POLLIN, 0}, {tcp_.get(), POLLIN, 0}};
+    pollfd fds[3] = {{thread_.stopped(), POLLIN, 0}, {udp_.get(), POLLIN, 0}, {tcp_.get(), POLLIN, 0}};
     if (poll(fds, 3, -1) < 0) continue;
     if (fds[0].revents != 0) return;
     if (fds[1].revents != 0) over_udp();

@@ -7,11 +7,11 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "lib/base/fd.h"
 #include "lib/net/dns.h"
+#include "tests/program/server_thread.h"
 
 namespace hato::test {
 
@@ -74,7 +74,7 @@ class DnsServer {
   void over_tcp();
 
   Endpoint endpoint_;
-  Fd udp_, tcp_, stop_read_, stop_write_;
+  Fd udp_, tcp_;
   std::map<std::pair<std::string, unsigned>, std::vector<std::string>> records_;  // (name, type) -> data
   std::map<std::string, std::string> aliases_;
   std::map<std::string, std::string> odd_aliases_;  // name -> wire form of the target
@@ -84,7 +84,7 @@ class DnsServer {
   std::set<Trick> all_;
   mutable std::mutex mutex_;
   std::vector<std::string> queries_;
-  std::thread thread_;
+  ServerThread thread_;
 };
 
 }  // namespace hato::test

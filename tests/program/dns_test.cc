@@ -2,12 +2,8 @@
 #include <sys/socket.h>
 
 #include "lib/net/dns.h"
+#include "tests/catch.h"
 #include "tests/program/dns_server.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;

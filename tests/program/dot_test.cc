@@ -16,13 +16,9 @@
 #include "lib/mail/json_value.h"
 #include "lib/store/accounts.h"
 #include "lib/store/cdb.h"
+#include "tests/catch.h"
 #include "tests/program/private_home.h"
 #include "tests/program/process.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;

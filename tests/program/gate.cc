@@ -24,13 +24,21 @@ void set_control(const std::string& name, const std::string& text) {
   write_all(fd.get(), text, path);
 }
 
-RunningGate::RunningGate(const Controls& control) : log_path_(scratch_.file("log")) {
-  set_control("me", "test.example\n");
-  control_files_.push_back("me");
-  for (const auto& [name, text] : control) {
-    set_control(name, text);
-    control_files_.push_back(name);
-  }
+ControlFiles::ControlFiles(Controls files, const Controls& others) : files_(std::move(files)) {
+  files_.insert(others.begin(), others.end());
+  for (const auto& [name, text] : files_) set_control(name, text);
+}
+
+ControlFiles::~ControlFiles() {
+  for (const auto& [name, text] : files_) set_control(name, "");
+}
+
+void ControlFiles::set(const std::string& name, const std::string& text) {
+  set_control(name, text);
+  files_[name] = text;
+}
+
+RunningGate::RunningGate(const Controls& control) : log_path_(scratch_.file("log")), control_files_(control) {
   const Fd null = open_file("/dev/null", O_RDWR);
   const Fd log = open_file(log_path_, O_WRONLY | O_CREAT | O_APPEND, 0644);
   Start start{{installed("qmail-queued")}};
@@ -40,16 +48,13 @@ RunningGate::RunningGate(const Controls& control) : log_path_(scratch_.file("log
     Gate gate;
     return gate.connect(gate_path(), Deadline::in_seconds(1)).ok();
   });
-  if (up) return;
-  for (const std::string& name : control_files_) set_control(name, "");
-  throw TempError("qmail-queued does not come up: " + slurp(log_path_));
+  if (!up) throw TempError("qmail-queued does not come up: " + slurp(log_path_));
 }
 
 RunningGate::~RunningGate() {
   process_->signal(SIGTERM);
   process_->wait(70);  // messages under way have 60 seconds
   empty();
-  for (const std::string& name : control_files_) set_control(name, "");
 }
 
 void RunningGate::empty() const {
@@ -79,15 +84,9 @@ std::vector<Queued> RunningGate::queued() const {
 }
 
 void RunningGate::configure(const std::string& name, const std::string& text) {
-  const auto times = [&] {
-    std::size_t count = 0;
-    const std::string said = log();
-    for (std::size_t at = 0; (at = said.find("read anew", at)) != std::string::npos; ++at) ++count;
-    return count;
-  };
+  const auto times = [&] { return count_in(log(), "read anew"); };
   const std::size_t before = times();
-  set_control(name, text);
-  control_files_.push_back(name);
+  control_files_.set(name, text);
   process_->signal(SIGHUP);
   if (!eventually([&] { return times() > before; }))
     throw TempError("the gate did not read its configuration");

@@ -22,6 +22,24 @@ struct Queued {
 
 using Controls = std::map<std::string, std::string>;  // control files: name, text
 
+// Writes a control file of this prefix; "" removes it.
+void set_control(const std::string& name, const std::string& text);
+
+// Control files of one test; all of them are gone afterwards.
+class ControlFiles {
+ public:
+  // `others`: those that are there unless `files` has them.
+  explicit ControlFiles(Controls files = {}, const Controls& others = {{"me", "test.example\n"}});
+  ~ControlFiles();
+  ControlFiles(const ControlFiles&) = delete;
+  ControlFiles& operator=(const ControlFiles&) = delete;
+  // One more, or one anew.
+  void set(const std::string& name, const std::string& text);
+
+ private:
+  Controls files_;
+};
+
 // qmail-queued of this prefix, as root would start it, with the control files given (besides me=test.example,
 // which is always there). The destructor ends it, empties the queue and removes the control files.
 class RunningGate {
@@ -40,11 +58,8 @@ class RunningGate {
  private:
   ScratchDirectory scratch_;
   std::string log_path_;
-  std::vector<std::string> control_files_;
+  ControlFiles control_files_;
   std::unique_ptr<Process> process_;
 };
-
-// Writes a control file of this prefix; "" removes it.
-void set_control(const std::string& name, const std::string& text);
 
 }  // namespace hato::test

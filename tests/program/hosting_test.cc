@@ -1,11 +1,6 @@
 // A hosting provider's addresses from the gate to the mailbox: qmail-start and everything that it starts, the
 // real qmail-send, qmail-lspawn and qmail-local, accounts with uids of their own. qmail-send(8), WHERE A
 // RECIPIENT GOES; qmail-lspawn(8), WHOSE A RECIPIENT IS.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -16,6 +11,7 @@
 #include "lib/store/accounts.h"
 #include "lib/store/cdb.h"
 #include "lib/store/maildir.h"
+#include "tests/catch.h"
 #include "tests/program/gate.h"
 #include "tests/program/process.h"
 

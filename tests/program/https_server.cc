@@ -2,12 +2,8 @@
 
 #include <random>
 
+#include "tests/catch.h"
 #include "tests/certificates.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 namespace hato::test {
 

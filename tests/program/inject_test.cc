@@ -1,10 +1,5 @@
 // sendmail, qmail-inject, forward, condredirect, qreceipt, predate, datemail, mailsubj: the real ones, with
 // the real gate or a $QMAILQUEUE of the test's own.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -13,6 +8,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/process.h"
 #include "lib/mail/header.h"
+#include "tests/catch.h"
 #include "tests/program/gate.h"
 
 using namespace hato;
@@ -289,8 +285,7 @@ TEST_CASE("sendmail -bv says where mail would go and sends nothing") {
 }
 
 TEST_CASE("what there is nothing to do for exits 0 in silence (sendmail(8))") {
-  for (const Words& words :
-       {Words{"-bi"}, Words{"-I"}, Words{"-q"}, Words{"-q30m"}, Words{"-qIexample"}}) {
+  for (const Words& words : {Words{"-bi"}, Words{"-I"}, Words{"-q"}, Words{"-q30m"}, Words{"-qIexample"}}) {
     const Outcome outcome = start("sendmail", words, "");
     CAPTURE(words, outcome.err);
     CHECK(outcome.code == 0);

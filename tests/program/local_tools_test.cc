@@ -9,12 +9,8 @@
 
 #include "lib/base/clock.h"
 #include "lib/mail/date.h"
+#include "tests/catch.h"
 #include "tests/program/process.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;

@@ -1,10 +1,5 @@
 // mailq of users who cannot read the queue, as an executable: qmail-send answers on gate/list/s and has
 // qmail-qread write the list. mailq(1), qmail-sendsocket(5).
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -17,6 +12,7 @@
 #include "lib/base/process.h"
 #include "lib/net/queue_list.h"
 #include "qmail-send/list_server.h"
+#include "tests/catch.h"
 #include "tests/program/send_stage.h"
 
 using namespace hato;
@@ -24,7 +20,6 @@ using namespace hato::test;
 
 namespace {
 
-constexpr Channel here = Channel::local, there = Channel::remote;
 constexpr uid_t ann = 54321, bob = 54322, eve = 54323;  // nobody's uids
 
 Outcome mailq(uid_t uid, gid_t gid) {

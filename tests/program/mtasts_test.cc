@@ -3,12 +3,9 @@
 
 #include <algorithm>
 
+#include "tests/catch.h"
 #include "tests/program/mtasts_stage.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/program/proc.h"
 
 using namespace hato;
 using namespace hato::test;
@@ -33,10 +30,6 @@ struct Stage {
     dns.a("mta-sts." + sts_domain, web.address());
   }
 };
-
-std::string children_of(pid_t pid) {
-  return slurp("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children");
-}
 
 }  // namespace
 
@@ -239,16 +232,12 @@ TEST_CASE("mtastsd: ends by SIGTERM and with its lifeline, starts its parts agai
   CHECK(daemon.ask() == no_policy);  // both are there
   // Each of the two in turn.
   for (const bool first : {true, false}) {
-    const std::string now = children_of(pid);
-    REQUIRE(now.find(' ') != std::string::npos);
-    const std::string one = first ? now : now.substr(now.find(' ') + 1);
-    kill(static_cast<pid_t>(std::stol(one)), SIGKILL);
+    const std::vector<pid_t> now = children_of(pid);
+    REQUIRE(now.size() == 2);
+    kill(now[first ? 0 : 1], SIGKILL);
     CHECK(daemon.logged(first ? "the starter ended with wait status 9; starting again\n"
                               : "the keeper ended with wait status 9; starting again\n"));
-    CHECK(eventually([&] {
-      const std::string after = children_of(pid);
-      return std::count(after.begin(), after.end(), ' ') == 2;
-    }));
+    CHECK(eventually([&] { return children_of(pid).size() == 2; }));
     CHECK(daemon.ask() == no_policy);
   }
   const Result second = test::run({std::string(conf::home) + "/bin/qmail-mtastsd"});

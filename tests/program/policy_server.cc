@@ -21,15 +21,11 @@ PolicyStub::PolicyStub(const std::string& path, Answer answer) : path_(path), an
       listen(listen_.get(), 10) != 0)
     throw_errno("listen on " + path);
   chmod(path.c_str(), 0666);
-  FdPair stop = make_pipe();
-  stop_read_ = std::move(stop.first);
-  stop_write_ = std::move(stop.second);
-  thread_ = std::thread([this] { serve(); });
+  thread_.start([this] { serve(); });
 }
 
 PolicyStub::~PolicyStub() {
-  stop_write_.reset();
-  thread_.join();
+  thread_.end();
   unlink(path_.c_str());
 }
 
@@ -50,7 +46,7 @@ void PolicyStub::serve() {
   };
   std::vector<Connection> open;
   for (;;) {
-    std::vector<pollfd> wait{{stop_read_.get(), POLLIN, 0}, {listen_.get(), POLLIN, 0}};
+    std::vector<pollfd> wait{{thread_.stopped(), POLLIN, 0}, {listen_.get(), POLLIN, 0}};
     for (const Connection& one : open) wait.push_back({one.fd.get(), POLLIN, 0});
     if (poll(wait.data(), wait.size(), -1) < 0) continue;
     if (wait[0].revents != 0) return;

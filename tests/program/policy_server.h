@@ -4,11 +4,11 @@
 #include <functional>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "lib/base/fd.h"
 #include "lib/net/policy.h"
+#include "tests/program/server_thread.h"
 
 namespace hato::test {
 
@@ -29,11 +29,11 @@ class PolicyStub {
 
   std::string path_;
   Answer answer_;
-  Fd listen_, stop_read_, stop_write_;
+  Fd listen_;
   mutable std::mutex mutex_;
   std::vector<PolicyRequest> requests_;
   std::size_t connections_ = 0;
-  std::thread thread_;
+  ServerThread thread_;
 };
 
 // Asks a policy server once, by a connection of its own.

@@ -8,12 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/catch.h"
 #include "tests/program/account.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;

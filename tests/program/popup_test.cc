@@ -4,17 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <string>
 
 #include "lib/base/conf.h"
 #include "lib/base/process.h"
+#include "tests/catch.h"
 #include "tests/program/account.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/program/proc.h"
 
 using namespace hato;
 using namespace hato::test;
@@ -53,18 +49,9 @@ struct Popup {
 // Descriptor 3 as printable text: NUL becomes |.
 constexpr char show_credentials[] = "printf '%s\\r\\n' \"$(tr '\\0' '|' <&3)\"";
 
-std::string field_of(pid_t pid, const std::string& name) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.compare(0, name.size() + 1, name + ":") == 0) return line.substr(name.size() + 2);
-  return "";
-}
-
 pid_t only_child_of(pid_t pid) {
-  std::ifstream children("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children");
-  pid_t child = 0;
-  children >> child;
-  return child;
+  const std::vector<pid_t> children = children_of(pid);
+  return children.size() == 1 ? children[0] : 0;
 }
 
 }  // namespace
@@ -199,13 +186,11 @@ TEST_CASE("qmail-popup's child is locked in and sealed before it reads", "[popup
   const std::optional<User> user = passwd_user(conf::user_qmaild);
   REQUIRE(user);
   const std::string uid = std::to_string(user->uid);
-  CHECK(field_of(talker, "Uid") == uid + "\t" + uid + "\t" + uid + "\t" + uid);
-  CHECK(field_of(talker, "Seccomp") == "2");
-  CHECK(field_of(talker, "NoNewPrivs") == "1");
-  CHECK(field_of(talker, "CapEff") == "0000000000000000");
-  char root[4096] = "";
-  REQUIRE(readlink(("/proc/" + std::to_string(talker) + "/root").c_str(), root, sizeof root - 1) > 0);
-  CHECK(std::string(root) == std::string(conf::home) + "/empty");
+  CHECK(status_field(talker, "Uid") == uid + "\t" + uid + "\t" + uid + "\t" + uid);
+  CHECK(status_field(talker, "Seccomp") == "2");
+  CHECK(status_field(talker, "NoNewPrivs") == "1");
+  CHECK(status_field(talker, "CapEff") == "0000000000000000");
+  CHECK(proc_link(talker, "root") == std::string(conf::home) + "/empty");
   popup.client.first.reset();
   CHECK(popup.child.wait() == 1);  // a client that goes ends both
 }
@@ -215,7 +200,7 @@ TEST_CASE("qmail-popup started as anyone else stays that user and seals itself a
   popup.line();
   const pid_t talker = only_child_of(popup.child.pid());
   REQUIRE(talker > 0);
-  CHECK(field_of(talker, "Seccomp") == "2");
+  CHECK(status_field(talker, "Seccomp") == "2");
   popup.say("USER a\r\nPASS b\r\n");
   CHECK(popup.line() + popup.rest() == "+OK \r\n65534\n");
 }

@@ -17,11 +17,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
+#include "tests/catch.h"
 
 namespace hato::test {
 

@@ -19,6 +19,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/env.h"
 #include "lib/base/error.h"
+#include "lib/base/io.h"
 #include "lib/base/process.h"
 
 namespace hato::test {
@@ -132,26 +133,19 @@ Outcome run(Start start, const std::string& input, int seconds) {
   return outcome;
 }
 
-ScratchDirectory::ScratchDirectory() {
-  path_ = env_or("TMPDIR", "/tmp") + "/hato-test.XXXXXX";
-  if (mkdtemp(path_.data()) == nullptr) throw_errno("mkdtemp");
-  if (chmod(path_.c_str(), 0755) != 0) throw_errno("chmod");
-}
-
-ScratchDirectory::~ScratchDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string ScratchDirectory::write(const std::string& name, const std::string& text) const {
-  const Fd fd = open_file(file(name), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  write_all(fd.get(), text, name);
-  return file(name);
-}
-
 std::string slurp(const std::string& path) {
   const Fd fd = try_open(path, O_RDONLY);
   return fd ? read_all(fd.get(), 1U << 30, path).value_or("") : "";
+}
+
+bool has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+std::size_t count_in(std::string_view text, std::string_view part) {
+  std::size_t n = 0;
+  for (std::size_t at = 0; (at = text.find(part, at)) != std::string_view::npos; at += part.size()) ++n;
+  return n;
 }
 
 std::vector<std::string> names_in(const std::string& directory) {
@@ -175,6 +169,18 @@ std::string read_until(int fd, const std::string& text, int seconds) {
     all.append(space, static_cast<std::size_t>(n));
   }
   return all;
+}
+
+std::string read_to_end(int fd, int seconds) {
+  std::string all;
+  const Deadline deadline = Deadline::in_seconds(seconds);
+  char space[65536];
+  while (wait_readable(fd, deadline)) {
+    const ssize_t n = read(fd, space, sizeof space);
+    if (n <= 0) return all;
+    all.append(space, static_cast<std::size_t>(n));
+  }
+  return all + "[no more in time]";
 }
 
 }  // namespace hato::test

@@ -6,11 +6,13 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
+#include "tests/scratch_directory.h"
 
 namespace hato::test {
 
@@ -53,27 +55,15 @@ struct Outcome {
 // Runs to the end with `input` on fd 0 and fds 1 and 2 collected; more descriptors as in start.fds.
 Outcome run(Start start, const std::string& input = "", int seconds = 20);
 
-// A directory of this test's own below $TMPDIR, mode 0755, removed with all in it at the end.
-class ScratchDirectory {
- public:
-  ScratchDirectory();
-  ~ScratchDirectory();
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-  const std::string& path() const { return path_; }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-  // Writes a file (mode 0644) below it and returns its path.
-  std::string write(const std::string& name, const std::string& text) const;
-
- private:
-  std::string path_;
-};
-
 std::string slurp(const std::string& path);  // "" when missing
+bool has(std::string_view text, std::string_view part);
+std::size_t count_in(std::string_view text, std::string_view part);  // how often; occurrences do not overlap
 // Names in a directory without . and .., sorted.
 std::vector<std::string> names_in(const std::string& directory);
 // Reads from fd until `text` has been seen or the time is over; returns all that came.
 std::string read_until(int fd, const std::string& text, int seconds = 10);
+// All that comes until the other side closes; "[no more in time]" at the end when it did not.
+std::string read_to_end(int fd, int seconds = 20);
 // Polls until ready() or the time is over.
 template <typename Ready>
 bool eventually(Ready ready, int seconds = 10) {

@@ -1,10 +1,5 @@
 // qmail-q, qmail-flush and ETRN as executables, with qmail-send running and without. qmail-q(8),
 // qmail-flush(8), qmail-smtpd(8).
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -14,14 +9,13 @@
 #include "lib/base/conf.h"
 #include "lib/base/process.h"
 #include "lib/net/send_channel.h"
+#include "tests/catch.h"
 #include "tests/program/send_stage.h"
 
 using namespace hato;
 using namespace hato::test;
 
 namespace {
-
-constexpr Channel here = Channel::local, there = Channel::remote;
 
 Outcome q(std::vector<std::string> words, const std::string& input = "", uid_t uid = 0, gid_t gid = 0) {
   words.insert(words.begin(), installed("qmail-q"));
@@ -214,13 +208,7 @@ TEST_CASE("qmail-q and a qmail-send that delivers: hundreds of messages held, re
 
 TEST_CASE("a message is removed with a bounce", "[qmail-q]") {
   SendStage stage;
-  const std::string kept = stage.scratch("kept"), program = stage.scratch("queue-program");
-  {
-    const Fd fd = open_file(program, O_WRONLY | O_CREAT | O_TRUNC, 0755);
-    write_all(fd.get(), "#!/bin/sh\ncat >" + kept + "\n", program);
-  }
-  chmod(program.c_str(), 0755);
-  chmod(stage.scratch("").c_str(), 0777);
+  const std::string program = stage.queue_program(0);
   const bool running = GENERATE(true, false);
   CAPTURE(running);
   const QueueId id = stage.put("s@x.example", {"a@far.example", "b@near.example"}, 350, false);
@@ -232,7 +220,7 @@ TEST_CASE("a message is removed with a bounce", "[qmail-q]") {
         "1 message removed, their senders are told\n");
   if (!running) stage.start({{"QMAILQUEUE", program}});
   CHECK(eventually([&] { return stage.gone(id) && !stage.has_state(id); }));
-  CHECK(slurp(kept).find("Our mistake: nobody is to get this.") != std::string::npos);
+  CHECK(has(stage.kept_message(), "Our mistake: nobody is to get this."));
   CHECK_FALSE(stage.request(there, 1));
   CHECK(stage.stop() == 0);
 }

@@ -16,13 +16,9 @@
 #include "lib/store/maildir.h"
 #include "lib/store/maildirsize.h"
 #include "lib/store/queuefile.h"
+#include "tests/catch.h"
 #include "tests/program/private_home.h"
 #include "tests/program/process.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;

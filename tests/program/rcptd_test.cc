@@ -18,14 +18,10 @@
 #include "lib/store/maildir.h"
 #include "lib/store/recipients.h"
 #include "lib/store/routing.h"
+#include "tests/catch.h"
 #include "tests/program/gate.h"
 #include "tests/program/policy_server.h"
 #include "tests/program/process.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;
@@ -36,10 +32,6 @@ constexpr uid_t first_uid = 64300;
 
 std::string home_path(const std::string& below) {
   return std::string(conf::home) + "/" + below;
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 void own(const std::string& path, uid_t uid, gid_t gid, mode_t mode) {

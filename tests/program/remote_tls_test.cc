@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "tests/certificates.h"
+#include "tests/program/process.h"
 #include "tests/program/remote_stage.h"
 
 using namespace hato;
@@ -43,10 +44,6 @@ struct TlsRemote : Remote {
     REQUIRE(chmod(home.path("control/smtpauth").c_str(), mode) == 0);
   }
 };
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 }  // namespace
 

@@ -1,10 +1,5 @@
 // What the operator and ETRN ask of the real qmail-send and qmail-clean over gate/send/s; the test plays the
 // spawners. qmail-sendsocket(5).
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -15,14 +10,13 @@
 #include "lib/base/error.h"
 #include "lib/base/process.h"
 #include "lib/net/send_channel.h"
+#include "tests/catch.h"
 #include "tests/program/send_stage.h"
 
 using namespace hato;
 using namespace hato::test;
 
 namespace {
-
-constexpr Channel here = Channel::local, there = Channel::remote;
 
 using Said = RequestOutcome;
 
@@ -277,13 +271,7 @@ TEST_CASE("a recipient that is removed while his delivery is under way is not tr
 
 TEST_CASE("a message is removed with a bounce in the operator's words", "[requests]") {
   SendStage stage;
-  const std::string kept = stage.scratch("kept"), program = stage.scratch("queue-program");
-  {
-    const Fd fd = open_file(program, O_WRONLY | O_CREAT | O_TRUNC, 0755);
-    write_all(fd.get(), "#!/bin/sh\ncat >" + kept + "\n", program);
-  }
-  chmod(program.c_str(), 0755);
-  chmod(stage.scratch("").c_str(), 0777);
+  const std::string program = stage.queue_program(0);
   const bool held = GENERATE(false, true);
   const QueueId id = stage.put("s@x.example", {"a@far.example", "b@far.example"}, 350, false);
   stage.start({{"QMAILQUEUE", program}});
@@ -292,8 +280,8 @@ TEST_CASE("a message is removed with a bounce in the operator's words", "[reques
   CHECK(op.ask(request(RequestVerb::bounce, id, {}, "The account was closed.")) == done());
   CHECK(eventually([&] { return stage.gone(id) && !stage.has_state(id) && !held_on_disk(stage, id); }));
   for (const char* recipient : {"a@far.example", "b@far.example"})
-    CHECK(slurp(kept).find(recipient) != std::string::npos);
-  CHECK(slurp(kept).find("The account was closed.") != std::string::npos);
+    CHECK(has(stage.kept_message(), recipient));
+  CHECK(has(stage.kept_message(), "The account was closed."));
   CHECK_FALSE(stage.request(there, 1));
   CHECK(stage.stop() == 0);
 }

@@ -1,13 +1,9 @@
 // What the last attempt said is kept in the state and shown by qmail-q. qmail-statefile(5), qmail-q(8).
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <signal.h>
 
 #include "lib/base/clock.h"
 #include "lib/store/retry_slots.h"
+#include "tests/catch.h"
 #include "tests/program/gate.h"
 #include "tests/program/send_stage.h"
 
@@ -16,24 +12,11 @@ using namespace hato::test;
 
 namespace {
 
-constexpr Channel here = Channel::local, there = Channel::remote;
-
 std::string q(std::vector<std::string> words) {
   words.insert(words.begin(), installed("qmail-q"));
   const Outcome outcome = run({words}, "", 60);
   CHECK(outcome.code == 0);
   return outcome.out;
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-// The next attempt fails so.
-void defer(SendStage& stage, Channel channel, const std::string& text) {
-  const auto asked = stage.request(channel);
-  REQUIRE(asked);
-  stage.report(channel, asked->request.delivery, 'Z', text);
 }
 
 }  // namespace
@@ -45,20 +28,18 @@ TEST_CASE("a deferral is in the state once, however often it is repeated, and go
   const QueueId id = stage.put_and_pull("s@x.example", {"u@far.example"});
   using Records = std::vector<StateRecord>;
   const Records once = {{StateType::deferred, 0, "no connection\n"}};
-  defer(stage, there, "no connection\n");
+  stage.answer(there, 'Z', "no connection\n");
   CHECK(eventually([&] { return stage.in_mess(id); }));
   CHECK(stage.state(id) == once);
   stage.process().signal(SIGALRM);
-  defer(stage, there, "no connection\n");
+  stage.answer(there, 'Z', "no connection\n");
   CHECK(eventually([&] { return stage.times_logged("deferral: ") == 2; }));
   stage.process().signal(SIGALRM);
-  defer(stage, there, "greylisted\n");
+  stage.answer(there, 'Z', "greylisted\n");
   CHECK(eventually([&] { return stage.times_logged("deferral: ") == 3; }));
   CHECK(stage.state(id) == Records{once[0], {StateType::deferred, 0, "greylisted\n"}});
   stage.process().signal(SIGALRM);
-  const auto asked = stage.request(there);
-  REQUIRE(asked);
-  stage.report(there, asked->request.delivery, 'K', "");
+  stage.answer(there, 'K');
   CHECK(eventually([&] { return stage.gone(id) && !stage.has_state(id); }));
 }
 
@@ -66,8 +47,8 @@ TEST_CASE("a deferred message with a state waits for its slot after a start", "[
   SendStage stage;
   stage.start();
   const QueueId id = stage.put_and_pull("s@x.example", {"u@far.example", "joe@test.example"});
-  defer(stage, there, "no\n");
-  defer(stage, here, "full\n");
+  stage.answer(there, 'Z', "no\n");
+  stage.answer(here, 'Z', "full\n");
   CHECK(eventually([&] { return stage.in_mess(id) && stage.state(id).size() == 2; }));
   stage.kill();
   stage.start();
@@ -102,8 +83,8 @@ TEST_CASE("qmail-q shows what the last attempt said, and when the next one is du
   SendStage stage;
   stage.start();
   const QueueId id = stage.put_and_pull("s@x.example", {"u@far.example", "joe@test.example"});
-  defer(stage, there, "192.0.2.1 said: greylisted. (#4.7.1)\n");
-  defer(stage, here, "Home directory is on fire.\n");
+  stage.answer(there, 'Z', "192.0.2.1 said: greylisted. (#4.7.1)\n");
+  stage.answer(here, 'Z', "Home directory is on fire.\n");
   REQUIRE(eventually([&] { return stage.in_mess(id) && stage.state(id).size() == 2; }));
   const std::string why = q({"list", "--why"});
   CHECK(has(why, "    u@far.example: 192.0.2.1 said: greylisted. (#4.7.1); next attempt in "));

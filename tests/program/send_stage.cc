@@ -14,6 +14,7 @@
 #include "lib/base/io.h"
 #include "lib/base/process.h"
 #include "lib/base/trace.h"
+#include "tests/catch.h"
 #include "tests/program/gate.h"
 
 namespace hato::test {
@@ -24,20 +25,23 @@ User user_of(const char* name) {
   return passwd_user(std::string(name)).value();
 }
 
-bool there(const std::string& path) {
+bool exists(const std::string& path) {
   struct stat st;
   return stat(path.c_str(), &st) == 0;
 }
 
 }  // namespace
 
-SendStage::SendStage(const Controls& control) : log_path_(scratch_.file("log")) {
-  std::map<std::string, std::string> files = control;
-  files.try_emplace("me", "test.example\n");
-  for (const auto& [name, text] : files) {
-    set_control(name, text);
-    control_files_.push_back(name);
-  }
+QueuedEnvelope asking(const std::string& sender, const std::string& params,
+                      std::vector<Recipient> recipients) {
+  QueuedEnvelope envelope;
+  envelope.sender = sender;
+  envelope.params = params;
+  envelope.recipients = std::move(recipients);
+  return envelope;
+}
+
+SendStage::SendStage(const Controls& control) : log_path_(scratch_.file("log")), control_files_(control) {
   empty_queue();
   served_until(0);
 }
@@ -46,7 +50,6 @@ SendStage::~SendStage() {
   process_.reset();
   cleaner_.reset();
   empty_queue();
-  for (const std::string& name : control_files_) set_control(name, "");
 }
 
 void SendStage::empty_queue() const {
@@ -154,6 +157,13 @@ void SendStage::report(Channel channel, std::uint32_t delivery, char status, con
   say(channel, encode_report({delivery, status, text, host}));
 }
 
+DeliveryRequest SendStage::answer(Channel channel, char status, const std::string& text, HostSays host) {
+  const std::optional<Asked> asked = request(channel);
+  REQUIRE(asked);
+  report(channel, asked->request.delivery, status, text, host);
+  return asked->request;
+}
+
 void SendStage::say(Channel channel, const std::string& packet) {
   send_message(ours(channel).get(), packet);
 }
@@ -173,38 +183,21 @@ bool SendStage::logged(const std::string& text, int seconds) const {
 }
 
 std::size_t SendStage::times_logged(const std::string& text) const {
-  const std::string all = log();
-  std::size_t n = 0;
-  for (std::size_t at = 0; (at = all.find(text, at)) != std::string::npos; at += text.size()) ++n;
-  return n;
+  return count_in(log(), text);
 }
 
 bool SendStage::in_new(QueueId id) const {
-  return there(paths_.fresh(id));
+  return exists(paths_.fresh(id));
 }
 bool SendStage::in_mess(QueueId id) const {
-  return there(paths_.mess(id));
+  return exists(paths_.mess(id));
 }
 bool SendStage::has_state(QueueId id) const {
-  return there(paths_.state(id));
+  return exists(paths_.state(id));
 }
 
 std::vector<StateRecord> SendStage::state(QueueId id) const {
   return StateFile(paths_.state(id), keys_.at(id.value())).load();
-}
-
-std::string SendStage::queue_program(int code) const {
-  const std::string path = scratch("queue-program");
-  const Fd fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
-  const std::string kept = scratch("kept");
-  write_all(fd.get(),
-            "#!/bin/sh\ncat >" + kept + ".message\ntr '\\000' '|' <&1 >" + kept + ".envelope\nexit " +
-                std::to_string(code) + "\n",
-            path);
-  chmod(path.c_str(), 0755);
-  // qmails writes what it was given beside the program
-  chmod(scratch("").c_str(), 0777);
-  return path;
 }
 
 std::vector<std::string> SendStage::bad() const {

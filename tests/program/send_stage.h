@@ -17,8 +17,15 @@
 #include "qmail-send/spawn_protocol.h"
 #include "tests/program/gate.h"
 #include "tests/program/process.h"
+#include "tests/program/queue_program.h"
 
 namespace hato::test {
+
+inline constexpr Channel here = Channel::local, there = Channel::remote;
+
+// A message with parameters, as qmail-smtpd takes them.
+QueuedEnvelope asking(const std::string& sender, const std::string& params,
+                      std::vector<Recipient> recipients);
 
 struct Asked {
   DeliveryRequest request;
@@ -54,6 +61,9 @@ class SendStage {
   std::optional<Asked> request(Channel channel, int seconds = 10);
   void report(Channel channel, std::uint32_t delivery, char status, const std::string& text = "",
               HostSays host = HostSays::nothing);
+  // Reports on the next request, which it returns. Fails the test when none comes.
+  DeliveryRequest answer(Channel channel, char status, const std::string& text = "",
+                         HostSays host = HostSays::nothing);
   void say(Channel channel, const std::string& packet);  // whatever bytes
   // A spawner or qmail-clean "dies".
   void hang_up(Channel channel) { ours(channel).reset(); }
@@ -75,9 +85,14 @@ class SendStage {
   bool has_state(QueueId id) const;
   std::vector<std::string> bad() const;
   const QueuePaths& paths() const { return paths_; }
-  // A program that stands in for the gate ($QMAILQUEUE): exits with `code` after reading what it is given,
-  // which is then in scratch("kept.message") and scratch("kept.envelope"), NUL as |.
-  std::string queue_program(int code) const;
+  // The path of a program in the gate's place ($QMAILQUEUE), which exits with `code`; what it was given last.
+  std::string queue_program(int code) const {
+    queue_.ends("exit " + std::to_string(code));
+    return queue_.path();
+  }
+  std::string kept_message() const { return queue_.message(); }
+  std::string kept_envelope() const { return queue_.envelope(); }  // with | for NUL
+  void forget_kept() const { queue_.forget(); }
   std::string scratch(const std::string& name) const { return scratch_.file(name); }
 
  private:
@@ -88,7 +103,8 @@ class SendStage {
   std::string log_path_;
   uid_t uid_ = 1234;
   QueuePaths paths_;
-  std::vector<std::string> control_files_;
+  ControlFiles control_files_;
+  QueueProgram queue_;
   Fd spawners_[channels];
   std::unique_ptr<Process> process_, cleaner_;
   std::map<std::uint64_t, MessageKey> keys_;

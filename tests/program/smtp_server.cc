@@ -86,15 +86,11 @@ SmtpServer::SmtpServer(const std::string& address, std::uint16_t port, SmtpScrip
   Listener listener = listen_on(address, port, 10);
   listen_ = std::move(listener.fd);
   port_ = listener.port;
-  FdPair stop = make_pipe();
-  stop_read_ = std::move(stop.first);
-  stop_write_ = std::move(stop.second);
-  thread_ = std::thread([this] { serve(); });
+  thread_.start([this] { serve(); });
 }
 
 SmtpServer::~SmtpServer() {
-  stop_write_.reset();
-  thread_.join();
+  thread_.end();
 }
 
 std::vector<SmtpSession> SmtpServer::sessions() const {
@@ -116,7 +112,7 @@ std::vector<std::string> SmtpServer::peers() const {
 
 void SmtpServer::serve() {
   for (;;) {
-    pollfd fds[2] = {{listen_.get(), POLLIN, 0}, {stop_read_.get(), POLLIN, 0}};
+    pollfd fds[2] = {{listen_.get(), POLLIN, 0}, {thread_.stopped(), POLLIN, 0}};
     if (poll(fds, 2, -1) < 0) continue;
     if (fds[1].revents != 0) return;
     {
@@ -145,7 +141,7 @@ void SmtpServer::serve() {
 }
 
 void SmtpServer::converse(int fd) {
-  Lines lines(fd, stop_read_.get());
+  Lines lines(fd, thread_.stopped());
   SmtpSession session;
   const auto publish = [&] {
     const std::lock_guard lock(mutex_);
@@ -153,12 +149,12 @@ void SmtpServer::converse(int fd) {
   };
   std::unique_ptr<TlsRelay> tls;
   const auto start_tls = [&] {
-    tls = std::make_unique<TlsRelay>(fd, stop_read_.get(), script_.tls);
+    tls = std::make_unique<TlsRelay>(fd, thread_.stopped(), script_.tls);
     session.commands.push_back(tls->up() ? "(TLS " + tls->server_name() + ")" : "(TLS failed)");
     publish();
     if (!tls->up()) return false;
     fd = tls->clear();
-    lines = Lines(fd, stop_read_.get());
+    lines = Lines(fd, thread_.stopped());
     return true;
   };
   const auto say = [&](const std::string& reply, const std::string& behind = "") {

@@ -5,11 +5,11 @@
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "lib/base/fd.h"
 #include "lib/net/tcp.h"
+#include "tests/program/server_thread.h"
 #include "tests/program/tls_relay.h"
 
 namespace hato::test {
@@ -61,12 +61,12 @@ class SmtpServer {
 
   SmtpScript script_;
   std::uint16_t port_ = 0;
-  Fd listen_, stop_read_, stop_write_;
+  Fd listen_;
   mutable std::mutex mutex_;
   std::vector<SmtpSession> sessions_;
   std::vector<std::string> peers_;
   bool busy_ = false;
-  std::thread thread_;
+  ServerThread thread_;
 };
 
 // A port that accepts no more connections and answers none: connecting to it times out.

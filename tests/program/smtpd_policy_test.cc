@@ -3,14 +3,10 @@
 #include <unistd.h>
 
 #include "lib/base/conf.h"
+#include "tests/catch.h"
 #include "tests/program/gate.h"
 #include "tests/program/policy_server.h"
 #include "tests/program/process.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;
@@ -40,10 +36,6 @@ Outcome smtp(const std::string& input, std::map<std::string, std::string> env = 
 
 std::string action(std::string_view text) {
   return encode_policy_answer(text);
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 // The answer for the state's requests, DUNNO for all others.

@@ -7,12 +7,8 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
+#include "tests/catch.h"
 #include "tests/program/private_home.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;

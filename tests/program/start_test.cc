@@ -1,9 +1,4 @@
 // qmail-start: who runs as whom, and that nothing stays behind. qmail-start(8), design.md sections 2 and 3.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +15,7 @@
 #include "lib/net/gate.h"
 #include "qmail-send/clean_protocol.h"
 #include "qmail-send/gate_keeper.h"
+#include "tests/catch.h"
 #include "tests/program/gate.h"
 #include "tests/program/process.h"
 #include "tests/program/send_stage.h"

@@ -5,12 +5,8 @@
 #include "lib/base/conf.h"
 #include "lib/base/process.h"
 #include "lib/store/users.h"
+#include "tests/catch.h"
 #include "tests/program/private_home.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;

@@ -5,13 +5,9 @@
 #include "lib/base/process.h"
 #include "lib/mail/header.h"
 #include "lib/store/reply_record.h"
+#include "tests/catch.h"
 #include "tests/program/gate.h"
 #include "tests/program/process.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;

@@ -6,12 +6,8 @@
 #include "lib/base/fd.h"
 #include "lib/store/accounts.h"
 #include "lib/store/cdb.h"
+#include "tests/catch.h"
 #include "tests/program/private_home.h"
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
 
 using namespace hato;
 using namespace hato::test;
