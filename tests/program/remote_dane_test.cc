@@ -1,7 +1,8 @@
 // qmail-remote and DANE: what TLSA records that DNSSEC vouches for demand, and what comes of DNS that does
 // not.
+#include "tests/catch.h"
 #include "tests/certificates.h"
-#include "tests/program/remote_stage.h"
+#include "tests/program/remote_tls_stage.h"
 #include "tests/tlsa_of.h"
 
 using namespace hato;
@@ -10,22 +11,13 @@ using Trick = DnsServer::Trick;
 
 namespace {
 
-const std::string encrypted = "TLS: TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256, certificate ";
-const std::string said = "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n";
 const std::string connected = "ZConnected to 127.0.0.1 but ";
 const std::string enforced = "DANE: the TLSA records of mx.test are enforced.\n";
 
 const std::string good_chain = std::string(certificates::good) + certificates::middle;
 
-SmtpScript tls_script(const std::string& chain, const char* key) {
-  SmtpScript script;
-  script.ehlo = "250-test\n250-PIPELINING\n250 STARTTLS";
-  script.ehlo_in_tls = "250-test\n250 8BITMIME";
-  script.tls = {chain, key};
-  return script;
-}
 SmtpScript good_script() {
-  return tls_script(good_chain, certificates::good_key);
+  return tls_script({good_chain, certificates::good_key});
 }
 
 // Mail for a.test goes to mx.test, everything signed.
@@ -60,11 +52,11 @@ TEST_CASE("remote DANE: the records decide", "[remote][dane]") {
     std::vector<std::string> records;
     std::string report;
   };
-  const auto self = tls_script(certificates::self, certificates::self_key);
+  const auto self = tls_script({certificates::self, certificates::self_key});
   const auto expired =
-      tls_script(std::string(certificates::expired) + certificates::middle, certificates::expired_key);
+      tls_script({std::string(certificates::expired) + certificates::middle, certificates::expired_key});
   const auto other =
-      tls_script(std::string(certificates::other) + certificates::middle, certificates::other_key);
+      tls_script({std::string(certificates::other) + certificates::middle, certificates::other_key});
   SmtpScript refusing = good_script();
   refusing.tls = {};
   refusing.replies["STARTTLS"] = "454 4.7.0 not now";
@@ -78,23 +70,23 @@ TEST_CASE("remote DANE: the records decide", "[remote][dane]") {
       {"its key",
        good_script(),
        {tlsa_of(3, 1, 1, certificates::good)},
-       said + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced},
+       accepted + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced},
       {"no authority is asked",
        self,
        {tlsa_of(3, 0, 2, certificates::self)},
-       said + encrypted + "verified by a TLSA record (3 0 2) for mx.test.\n" + enforced},
+       accepted + encrypted + "verified by a TLSA record (3 0 2) for mx.test.\n" + enforced},
       {"nor the date",
        expired,
        {tlsa_of(3, 1, 1, certificates::expired)},
-       said + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced},
+       accepted + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced},
       {"the old one and the new one",
        good_script(),
        {tlsa_of(3, 1, 1, certificates::other), tlsa_of(3, 1, 1, certificates::good)},
-       said + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced},
+       accepted + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced},
       {"an authority",
        good_script(),
        {tlsa_of(2, 0, 1, certificates::middle)},
-       said + encrypted + "verified by a TLSA record (2 0 1) for mx.test.\n" + enforced},
+       accepted + encrypted + "verified by a TLSA record (2 0 1) for mx.test.\n" + enforced},
       {"an authority, and the date counts",
        expired,
        {tlsa_of(2, 0, 1, certificates::middle)},
@@ -128,7 +120,7 @@ TEST_CASE("remote DANE: the records decide", "[remote][dane]") {
       {"only records of the web's kind: TLS with anybody",
        self,
        {tlsa_of(1, 1, 1, certificates::good)},
-       said + encrypted + "not verified: it is self-signed.\n" + none_usable},
+       accepted + encrypted + "not verified: it is self-signed.\n" + none_usable},
       {"and not without TLS",
        SmtpScript(),
        {tlsa_of(0, 0, 1, certificates::good)},
@@ -137,7 +129,7 @@ TEST_CASE("remote DANE: the records decide", "[remote][dane]") {
        good_script(),
        {tlsa_of(1, 1, 1, certificates::good), tlsa_of(3, 1, 1, certificates::other)},
        wrong + no_fit + ". (#4.7.5)\n" + encrypted + no_fit + ".\n" + enforced},
-      {"no records", SmtpScript(), {}, said},
+      {"no records", SmtpScript(), {}, accepted},
   };
   for (const Row& row : rows) {
     CAPTURE(row.what);
@@ -165,17 +157,17 @@ TEST_CASE("remote DANE: records that nobody vouches for count for nothing", "[re
   }
   SECTION("the MX records are not") {
     remote.dns.unsign("a.test");
-    CHECK(remote.sent() == said);
+    CHECK(remote.sent() == accepted);
     CHECK(remote.dns.count(asked) == 0);
   }
   SECTION("the addresses are not") {
     remote.dns.unsign("mx.test");
-    CHECK(remote.sent() == said);
+    CHECK(remote.sent() == accepted);
     CHECK(remote.dns.count(asked) == 0);
   }
   SECTION("they are not themselves") {
     remote.dns.unsign(remote.tlsa_at("mx.test"));
-    CHECK(remote.sent() == said);
+    CHECK(remote.sent() == accepted);
     CHECK(remote.dns.count(asked) == 1);
   }
   SECTION("the DNS server does not validate") {
@@ -186,23 +178,23 @@ TEST_CASE("remote DANE: records that nobody vouches for count for nothing", "[re
     plain.trick("mx.test", Trick::authentic);
     remote.home.write("control/resolver", plain.control_line() + "\n");
     CHECK(remote.sent() ==
-          said + "DANE: none, the DNS server " + plain.control_line() + " does not validate (DNSSEC).\n");
+          accepted + "DANE: none, the DNS server " + plain.control_line() + " does not validate (DNSSEC).\n");
     CHECK(plain.count(asked) == 0);
   }
   SECTION("nobody asks for them") {
     unlink(remote.home.path("control/dane").c_str());
-    CHECK(remote.sent() == said);
+    CHECK(remote.sent() == accepted);
     CHECK(remote.dns.count(asked) == 0);
     CHECK(remote.dns.count("SOA .") == 0);
   }
   SECTION("the operator has said how the domain is spoken to") {
     remote.home.write("control/tlshosts", "a.test:may\n");
-    CHECK(remote.sent() == said);
+    CHECK(remote.sent() == accepted);
     CHECK(remote.dns.count(asked) == 0);
   }
   SECTION("or the route") {
     remote.route("::" + std::to_string(server.port()) + " none");
-    CHECK(remote.sent() == said);
+    CHECK(remote.sent() == accepted);
   }
 }
 
@@ -236,9 +228,10 @@ TEST_CASE("remote DANE: the next exchanger is tried", "[remote][dane]") {
   remote.dns.a("first.test", "127.0.0.2");
   SmtpServer server(good_script());
   remote.serve(server);
-  SmtpServer first("127.0.0.2", server.port(), tls_script(certificates::self, certificates::self_key));
+  SmtpServer first("127.0.0.2", server.port(), tls_script({certificates::self, certificates::self_key}));
   remote.tlsa("mx.test", tlsa_of(3, 1, 1, certificates::good));
-  const std::string good = said + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced;
+  const std::string good =
+      accepted + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced;
   SECTION("behind one that cannot be looked up") {
     remote.dns.trick(remote.tlsa_at("first.test"), Trick::servfail);
     CHECK(remote.sent() == good);
@@ -267,13 +260,13 @@ TEST_CASE("remote DANE: aliases (RFC 7672 section 2.2)", "[remote][dane]") {
     remote.tlsa("mx.test", tlsa_of(3, 1, 1, certificates::good));
     remote.tlsa("alias.test", tlsa_of(3, 1, 1, certificates::other));
     CHECK(remote.send_to("b.test").back() ==
-          said + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced);
+          accepted + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n" + enforced);
     CHECK(tls_name() == "(TLS mx.test)");
   }
   SECTION("without any there, those of the alias") {
     remote.tlsa("alias.test", tlsa_of(3, 1, 1, certificates::good));
     CHECK(starts(remote.send_to("b.test").back(),
-                 said + encrypted + "verified by a TLSA record (3 1 1) for alias.test.\n"));
+                 accepted + encrypted + "verified by a TLSA record (3 1 1) for alias.test.\n"));
     CHECK(tls_name() == "(TLS alias.test)");
   }
   SECTION("the end is not signed, the alias is") {
@@ -281,19 +274,19 @@ TEST_CASE("remote DANE: aliases (RFC 7672 section 2.2)", "[remote][dane]") {
     remote.tlsa("mx.test", tlsa_of(3, 1, 1, certificates::other));
     remote.tlsa("alias.test", tlsa_of(3, 1, 1, certificates::good));
     CHECK(starts(remote.send_to("b.test").back(),
-                 said + encrypted + "verified by a TLSA record (3 1 1) for alias.test.\n"));
+                 accepted + encrypted + "verified by a TLSA record (3 1 1) for alias.test.\n"));
   }
   SECTION("neither is signed") {
     remote.dns.unsign("alias.test");
     remote.dns.unsign("mx.test");
     remote.tlsa("alias.test", tlsa_of(3, 1, 1, certificates::other));
     CHECK(remote.send_to("b.test").back() ==
-          said + encrypted + "not verified: it is for mx.test, *.wild.test, not for alias.test.\n");
+          accepted + encrypted + "not verified: it is for mx.test, *.wild.test, not for alias.test.\n");
   }
   SECTION("records at an alias of their own") {
     remote.dns.cname(remote.tlsa_at("mx.test"), "keys.test");
     remote.dns.record("keys.test", dns_type::tlsa, tlsa_of(3, 1, 1, certificates::good));
-    CHECK(starts(remote.sent(), said + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n"));
+    CHECK(starts(remote.sent(), accepted + encrypted + "verified by a TLSA record (3 1 1) for mx.test.\n"));
   }
   SECTION("the domain is an alias: an authority's certificate may be for any of the three names") {
     remote.tlsa("alias.test", tlsa_of(2, 0, 1, certificates::middle));

@@ -1,6 +1,7 @@
 // qmail-remote and MTA-STS: the policies of domains, from a qmail-mtastsd that runs, and without one.
+#include "tests/catch.h"
 #include "tests/program/mtasts_stage.h"
-#include "tests/program/remote_stage.h"
+#include "tests/program/remote_tls_stage.h"
 #include "tests/tlsa_of.h"
 
 using namespace hato;
@@ -9,19 +10,9 @@ using namespace std::string_literals;
 
 namespace {
 
-const std::string encrypted = "TLS: TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256, certificate ";
-const std::string said = "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n";
 const std::string enforced = "MTA-STS: the policy of wild.test is enforced.\n";
 const std::string tested =
     "MTA-STS: the policy of wild.test is only tested; enforced, this mail would not have gone: ";
-
-SmtpScript tls_script(const std::string& chain, const char* key) {
-  SmtpScript script;
-  script.ehlo = "250-test\n250-PIPELINING\n250 STARTTLS";
-  script.ehlo_in_tls = "250-test\n250 8BITMIME";
-  script.tls = {chain, key};
-  return script;
-}
 
 // Mail for wild.test goes to mx.wild.test, for whom the certificate `good` is, too.
 struct StsRemote : Remote {
@@ -58,10 +49,10 @@ TEST_CASE("remote MTA-STS: a policy that is published counts for the first messa
           "[remote][mtasts]") {
   StsRemote remote;
   remote.publish(sts_policy_text("enforce", "mx.wild.test"));
-  SmtpServer server(tls_script(good_chain, certificates::good_key));
+  SmtpServer server(tls_script({good_chain, certificates::good_key}));
   remote.by_mx(server.port());
   CHECK(remote.send_to("Wild.Test") ==
-        Reports{"r", said + encrypted +
+        Reports{"r", accepted + encrypted +
                          "verified for mx.wild.test.\nMTA-STS: the policy of Wild.Test is enforced.\n"});
   CHECK(remote.web->requests().size() == 1);
 }
@@ -74,20 +65,20 @@ TEST_CASE("remote MTA-STS: enforced, mail goes to no server that the policy does
     std::string report;
   };
   const Row rows[] = {
-      {"*.wild.test", tls_script(good_chain, certificates::good_key),
-       said + encrypted + "verified for mx.wild.test.\n" + enforced},
-      {"mx.wild.test", tls_script(other_chain, certificates::other_key),
+      {"*.wild.test", tls_script({good_chain, certificates::good_key}),
+       accepted + encrypted + "verified for mx.wild.test.\n" + enforced},
+      {"mx.wild.test", tls_script({other_chain, certificates::other_key}),
        "ZConnected to 127.0.0.1 but its certificate will not do: not verified: it is for other.test, not for "
        "mx.wild.test. (#4.7.5)\n" +
            encrypted + "not verified: it is for other.test, not for mx.wild.test.\n" + enforced},
-      {"mx.wild.test", tls_script(certificates::self, certificates::self_key),
+      {"mx.wild.test", tls_script({certificates::self, certificates::self_key}),
        "ZConnected to 127.0.0.1 but its certificate will not do: not verified: it is self-signed. "
        "(#4.7.5)\n" +
            encrypted + "not verified: it is self-signed.\n" + enforced},
       {"mx.wild.test", SmtpScript(),
        "ZConnected to 127.0.0.1 but it offers no TLS, without which this mail must not go. (#4.7.4)\n" +
            enforced},
-      {"mail.wild.test", tls_script(good_chain, certificates::good_key),
+      {"mail.wild.test", tls_script({good_chain, certificates::good_key}),
        "ZThe MTA-STS policy of wild.test does not know the mail exchanger mx.wild.test, so this mail must "
        "not go "
        "to it. (#4.7.5)\n"},
@@ -112,10 +103,11 @@ TEST_CASE("remote MTA-STS: the exchanger that the policy names is found behind o
   remote.dns.mx(sts_domain, 0, "evil.test");
   remote.dns.a("evil.test", "127.0.0.2");
   remote.know(sts_policy_text("enforce", "mx.wild.test"));
-  SmtpServer server(tls_script(good_chain, certificates::good_key));
-  SmtpServer evil("127.0.0.2", server.port(), tls_script(good_chain, certificates::good_key));
+  SmtpServer server(tls_script({good_chain, certificates::good_key}));
+  SmtpServer evil("127.0.0.2", server.port(), tls_script({good_chain, certificates::good_key}));
   remote.by_mx(server.port());
-  CHECK(remote.send_to(sts_domain).back() == said + encrypted + "verified for mx.wild.test.\n" + enforced);
+  CHECK(remote.send_to(sts_domain).back() ==
+        accepted + encrypted + "verified for mx.wild.test.\n" + enforced);
   CHECK(evil.sessions().empty());
 }
 
@@ -127,16 +119,16 @@ TEST_CASE("remote MTA-STS: tested, mail goes, and the report says what would hav
     std::string report;
   };
   const Row rows[] = {
-      {"testing", "mx.wild.test", tls_script(good_chain, certificates::good_key),
-       said + encrypted + "verified for mx.wild.test.\n"},
-      {"testing", "mail.wild.test", tls_script(good_chain, certificates::good_key),
-       said + encrypted + "verified for mx.wild.test.\n" + tested +
+      {"testing", "mx.wild.test", tls_script({good_chain, certificates::good_key}),
+       accepted + encrypted + "verified for mx.wild.test.\n"},
+      {"testing", "mail.wild.test", tls_script({good_chain, certificates::good_key}),
+       accepted + encrypted + "verified for mx.wild.test.\n" + tested +
            "mx.wild.test is none of its mail exchangers.\n"},
-      {"testing", "mx.wild.test", SmtpScript(), said + tested + "there is no TLS.\n"},
-      {"testing", "mx.wild.test", tls_script(certificates::self, certificates::self_key),
-       said + encrypted + "not verified: it is self-signed.\n" + tested +
+      {"testing", "mx.wild.test", SmtpScript(), accepted + tested + "there is no TLS.\n"},
+      {"testing", "mx.wild.test", tls_script({certificates::self, certificates::self_key}),
+       accepted + encrypted + "not verified: it is self-signed.\n" + tested +
            "the certificate is not verified: it is self-signed.\n"},
-      {"none", "mail.wild.test", SmtpScript(), said},
+      {"none", "mail.wild.test", SmtpScript(), accepted},
   };
   for (const Row& row : rows) {
     CAPTURE(row.report);
@@ -152,20 +144,20 @@ TEST_CASE("remote MTA-STS: who is not asked", "[remote][mtasts]") {
   StsRemote remote;
   SmtpServer server;  // no TLS at all
   remote.by_mx(server.port());
-  CHECK(remote.send_to(sts_domain).back() == said);  // there is no qmail-mtastsd
+  CHECK(remote.send_to(sts_domain).back() == accepted);  // there is no qmail-mtastsd
   remote.know(sts_policy_text("enforce", "mx.wild.test"));
   CHECK(starts(remote.send_to(sts_domain).back(), "Z"));
   SECTION("control/mtasts is not there") {
     unlink(remote.home.path("control/mtasts").c_str());
-    CHECK(remote.send_to(sts_domain).back() == said);
+    CHECK(remote.send_to(sts_domain).back() == accepted);
   }
   SECTION("control/tlshosts has a line for the domain") {
     remote.home.write("control/tlshosts", "wild.test:may\n");
-    CHECK(remote.send_to(sts_domain).back() == said);
+    CHECK(remote.send_to(sts_domain).back() == accepted);
   }
   SECTION("the domain has a relay") {
     remote.relay(server);
-    CHECK(remote.send_to(sts_domain).back() == said);
+    CHECK(remote.send_to(sts_domain).back() == accepted);
   }
 }
 
@@ -173,14 +165,14 @@ TEST_CASE("remote MTA-STS: TLSA records go before it (RFC 8461 section 2)", "[re
   StsRemote remote;
   remote.home.write("control/dane", "1\n");
   remote.dns.validates();
-  SmtpServer server(tls_script(good_chain, certificates::good_key));
+  SmtpServer server(tls_script({good_chain, certificates::good_key}));
   remote.by_mx(server.port());
   const std::string at = "_" + std::to_string(server.port()) + "._tcp.mx.wild.test";
   SECTION("a host that they fit is good though the policy does not know it") {
     remote.know(sts_policy_text("enforce", "mail.wild.test"));
     remote.dns.record(at, dns_type::tlsa, tlsa_of(3, 1, 1, certificates::good));
     CHECK(remote.send_to(sts_domain).back() ==
-          said + encrypted +
+          accepted + encrypted +
               "verified by a TLSA record (3 1 1) for mx.wild.test.\nDANE: the TLSA records of "
               "mx.wild.test are enforced.\n");
   }
@@ -198,6 +190,7 @@ TEST_CASE("remote MTA-STS: TLSA records go before it (RFC 8461 section 2)", "[re
   }
   SECTION("where there are none, too") {
     remote.know(sts_policy_text("enforce", "mx.wild.test"));
-    CHECK(remote.send_to(sts_domain).back() == said + encrypted + "verified for mx.wild.test.\n" + enforced);
+    CHECK(remote.send_to(sts_domain).back() ==
+          accepted + encrypted + "verified for mx.wild.test.\n" + enforced);
   }
 }

@@ -1,9 +1,10 @@
 // qmail-remote and TLS: opportunistic, demanded, verified; handshakes that fail in every way; logins.
 #include <fcntl.h>
 
+#include "tests/catch.h"
 #include "tests/certificates.h"
 #include "tests/program/process.h"
-#include "tests/program/remote_stage.h"
+#include "tests/program/remote_tls_stage.h"
 
 using namespace hato;
 using namespace hato::test;
@@ -11,22 +12,12 @@ using namespace std::string_literals;
 
 namespace {
 
-const std::string encrypted = "TLS: TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256, certificate ";
-const std::string said = "K127.0.0.1 accepted message.\nRemote host said: 250 2.0.0 queued\n";
 const std::string wrong_names = "not verified: it is for mx.test, *.wild.test, not for ";
 
 TlsIdentity identity(const char* certificate, const char* key, TlsFault fault = TlsFault::none) {
   return {std::string(certificate) + certificates::middle, key, fault};
 }
 const TlsIdentity good = identity(certificates::good, certificates::good_key);
-
-SmtpScript tls_script(const TlsIdentity& who = good) {
-  SmtpScript script;
-  script.ehlo = "250-test\n250-PIPELINING\n250 STARTTLS";
-  script.ehlo_in_tls = "250-test\n250 8BITMIME";
-  script.tls = who;
-  return script;
-}
 
 struct TlsRemote : Remote {
   TlsRemote() {
@@ -81,7 +72,7 @@ TEST_CASE("remote TLS: encrypts to anyone, and says to whom", "[remote][tls]") {
     remote.by_mx(server.port());
     const std::string host = row.host;
     const Reports reports = remote.send(host, "from@client.test", {"to@a.test"}, "caf\xc3\xa9\n");
-    CHECK(reports == Reports{"r", said + row.verdict});
+    CHECK(reports == Reports{"r", accepted + row.verdict});
     const auto sessions = server.sessions();
     REQUIRE(sessions.size() == 1);
     // Everything is asked for again inside, and nothing that was offered outside counts there.
@@ -97,7 +88,7 @@ TEST_CASE("remote TLS: encrypts to anyone, and says to whom", "[remote][tls]") {
 TEST_CASE("remote TLS: a large message, with pipelining, and refusals in TLS", "[remote][tls]") {
   TlsRemote remote;
   remote.home.write("control/timeoutremote", "60\n");  // the other side takes the time that it takes
-  SmtpScript script = tls_script();
+  SmtpScript script = tls_script(good);
   script.ehlo_in_tls = "250-test\n250-PIPELINING\n250 SIZE 50000000";
   SmtpServer server(script);
   remote.by_mx(server.port());
@@ -135,7 +126,7 @@ TEST_CASE("remote TLS: a handshake that fails", "[remote][tls]") {
     SmtpServer server(tls_script(identity(certificates::good, certificates::good_key, row.fault)));
     // Clear text will do: on a new connection.
     remote.by_mx(server.port());
-    CHECK(remote.send_to("a.test") == Reports{"r", said + "TLS: none, " + row.why + ".\n"});
+    CHECK(remote.send_to("a.test") == Reports{"r", accepted + "TLS: none, " + row.why + ".\n"});
     auto sessions = server.sessions();
     REQUIRE(sessions.size() == 2);
     CHECK(sessions[0].commands == Reports{"EHLO client.test", "STARTTLS", "(TLS failed)"});
@@ -157,13 +148,13 @@ TEST_CASE("remote TLS: a handshake that fails", "[remote][tls]") {
 
 TEST_CASE("remote TLS: STARTTLS refused, not offered, or with something behind it", "[remote][tls]") {
   TlsRemote remote;
-  SmtpScript script = tls_script();
+  SmtpScript script = tls_script(good);
   script.tls.chain.clear();
   script.replies["STARTTLS"] = "454 4.7.0 not now";
   SmtpServer refusing(script);
   remote.by_mx(refusing.port());
   CHECK(remote.send_to("a.test") ==
-        Reports{"r", said + "TLS: none, STARTTLS was refused: 454 4.7.0 not now\n"});
+        Reports{"r", accepted + "TLS: none, STARTTLS was refused: 454 4.7.0 not now\n"});
   CHECK(refusing.sessions().size() == 1);
   remote.home.write("control/tlshosts", "a.test:starttls\n");
   CHECK(remote.send_to("a.test") ==
@@ -176,14 +167,14 @@ TEST_CASE("remote TLS: STARTTLS refused, not offered, or with something behind i
             "ZConnected to 127.0.0.1 but it offers no TLS, without which this mail must not go. (#4.7.4)\n"});
   CHECK(plain.sessions().at(0).commands == Reports{"EHLO client.test", "QUIT"});
   remote.home.write("control/tlshosts", ".test:starttls\na.test:none\n");
-  CHECK(remote.send_to("a.test") == Reports{"r", said});
-  SmtpServer offering(tls_script());
+  CHECK(remote.send_to("a.test") == Reports{"r", accepted});
+  SmtpServer offering(tls_script(good));
   remote.by_mx(offering.port());
-  CHECK(remote.send_to("a.test") == Reports{"r", said});
+  CHECK(remote.send_to("a.test") == Reports{"r", accepted});
   CHECK(offering.sessions().at(0).commands.at(1) != "STARTTLS");
 
   // CVE-2011-0411 and its kind: an answer put in front of TLS must not become one inside.
-  script = tls_script();
+  script = tls_script(good);
   script.behind_starttls = "250 2.0.0 injected\r\n";
   SmtpServer injected(script);
   remote.by_mx(injected.port());
@@ -227,7 +218,7 @@ TEST_CASE("remote TLS: verified or no mail", "[remote][tls]") {
     const Reports reports = remote.send_to("a.test");
     if (row.why.empty()) {
       REQUIRE(reports.size() == 2);
-      CHECK(starts(reports[1], said + encrypted));
+      CHECK(starts(reports[1], accepted + encrypted));
     } else {
       CHECK(reports == Reports{"ZConnected to 127.0.0.1 but its certificate will not do: " + row.why +
                                ". (#4.7.5)\n" + encrypted + row.why + ".\n"});
@@ -240,19 +231,19 @@ TEST_CASE("remote TLS: verified or no mail", "[remote][tls]") {
 
 TEST_CASE("remote TLS: routes", "[remote][tls]") {
   TlsRemote remote;
-  SmtpServer server(tls_script());
+  SmtpServer server(tls_script(good));
   remote.relay_by_name(server, "verify");
-  CHECK(remote.send_to("a.test") == Reports{"r", said + encrypted + "verified for mx.test.\n"});
+  CHECK(remote.send_to("a.test") == Reports{"r", accepted + encrypted + "verified for mx.test.\n"});
   remote.relay_by_name(server, "none");
   remote.home.write("control/tlshosts", ":verify\n");  // the route's words count
-  CHECK(remote.send_to("a.test") == Reports{"r", said});
-  SmtpScript script = tls_script();
+  CHECK(remote.send_to("a.test") == Reports{"r", accepted});
+  SmtpScript script = tls_script(good);
   script.tls_on_connect = true;
   script.ehlo = "250-test\n250 STARTTLS";  // which makes no sense in there
   script.ehlo_in_tls = "250 test";
   SmtpServer on_connect(script);
   remote.relay_by_name(on_connect, "tls");
-  CHECK(remote.send_to("a.test") == Reports{"r", said + encrypted + "verified for mx.test.\n"});
+  CHECK(remote.send_to("a.test") == Reports{"r", accepted + encrypted + "verified for mx.test.\n"});
   CHECK(on_connect.sessions().at(0).commands.at(0) == "(TLS mx.test)");
   CHECK(on_connect.sessions().at(0).commands.at(1) == "EHLO client.test");
   remote.home.write("control/tlshosts", "a.test:starttls\n");
@@ -273,7 +264,7 @@ TEST_CASE("remote TLS: routes", "[remote][tls]") {
   remote.home.write("control/tlsca", "");
   remote.relay_by_name(server, "may");
   CHECK(remote.send_to("a.test").at(1) ==
-        said + encrypted + "not verified: no authority that I know issued it.\n");
+        accepted + encrypted + "not verified: no authority that I know issued it.\n");
 }
 
 TEST_CASE("remote AUTH: mechanisms, and which login", "[remote][tls][smtpauth]") {
@@ -300,7 +291,7 @@ TEST_CASE("remote AUTH: mechanisms, and which login", "[remote][tls][smtpauth]")
   };
   for (const Row& row : rows) {
     CAPTURE(row.words, row.offered);
-    SmtpScript script = tls_script();
+    SmtpScript script = tls_script(good);
     script.ehlo_in_tls = "250-test\n250 AUTH "s + row.offered;
     script.replies = {{"AUTH PLAIN", "235 2.7.0 ok"},
                       {"AUTH LOGIN", "334 VXNlcm5hbWU6"},
@@ -312,7 +303,7 @@ TEST_CASE("remote AUTH: mechanisms, and which login", "[remote][tls][smtpauth]")
     remote.relay_by_name(server, row.words);
     const Reports reports = remote.send("b.test", row.sender, {"to@b.test"});
     REQUIRE(reports.size() == 2);
-    CHECK(starts(reports[1], said));
+    CHECK(starts(reports[1], accepted));
     const Reports commands = server.sessions().at(0).commands;
     REQUIRE(commands.size() == 4 + row.commands.size() + 4);
     CHECK(Reports(commands.begin() + 4, commands.end() - 4) == row.commands);
@@ -323,7 +314,7 @@ TEST_CASE("remote AUTH: what does not work is temporary, and the password is now
           "[remote][tls][smtpauth]") {
   TlsRemote remote;
   remote.login("isp:user:secret word\n");
-  SmtpScript script = tls_script();
+  SmtpScript script = tls_script(good);
   const std::string plain = "AHVzZXIAc2VjcmV0IHdvcmQ=";
   const auto send_with = [&](const std::string& offered, const std::map<std::string, std::string>& replies,
                              const std::string& words = "verify auth=isp") {
