@@ -7,6 +7,7 @@ class Postgrey:
     """postgrey on a Unix socket of its own, as the account `who`."""
 
     def __init__(self, suite, who, *options):
+        self.suite = suite
         self.folder = ROOM / f"postgrey-{os.getpid()}-{time.monotonic_ns()}"
         self.folder.mkdir()
         os.chown(self.folder, who.uid, who.gid)
@@ -32,7 +33,11 @@ class Postgrey:
         wait_until(listens, "postgrey does not listen")
         return self
 
+    def end(self):
+        self.suite.end(self.process, signal.SIGKILL)  # its own way of ending waits for every client
+
     def __exit__(self, *problem):
+        self.end()
         self.said.close()
         if problem and problem[0]:
             print((self.folder / "said").read_text()[-2000:])
@@ -81,7 +86,7 @@ def test_postgrey_goes_away():
                 talk.command("EHLO client.test", 250)
                 talk.command("MAIL FROM:<s@elsewhere.test>", 250)
                 equal(talk.command(f"RCPT TO:<{ann}>")[0], 450)
-                suite.end(grey.process, signal.SIGKILL)  # its own way of ending waits for us
+                grey.end()
                 equal(talk.command(f"RCPT TO:<{ann}>")[0], 451)  # in a session that had it
                 talk.command("QUIT", 221)
         equal(suite.smtp_session(ann, data=data)[0], 451)
