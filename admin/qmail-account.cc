@@ -209,16 +209,16 @@ class RulePlaces {
   void prepare(const Account& account) {
     if (!surroundings_.dotdir()) return;
     const std::string& dotdir = *surroundings_.dotdir();
-    if (!panel_) {
-      panel_ = passwd_user(std::string(conf::user_qmailc));
-      if (!panel_)
-        throw TempError(std::string("user ") + conf::user_qmailc +
-                        " does not exist; make install creates it");
-      make_rule_directories(dotdir, panel_->uid, panel_->gid);
-    }
+    if (!made_) make_rule_directories(dotdir, panel().uid, panel().gid);
+    made_ = true;
     if (const std::optional<std::string> aside = set_aside(account.login))
       log_line(2, "qmail-account: rules of an earlier " + account.login + " are now in " + *aside);
-    make_rule_directory(dotdir, account.login, account.gid, panel_->uid);
+    make_rule_directory(dotdir, account.login, account.gid, panel().uid);
+  }
+  // For an account that is there: its rules can be read by its group, whichever they could be read by before.
+  void regroup(const Account& account) {
+    if (!surroundings_.dotdir() || surroundings_.has_system_user(account.login)) return;
+    regroup_rules(*surroundings_.dotdir(), account.login, account.gid, panel().uid);
   }
   // When it is no longer there: where its rules have gone.
   std::optional<std::string> set_aside(const std::string& login) {
@@ -230,8 +230,16 @@ class RulePlaces {
   }
 
  private:
+  const User& panel() {
+    if (!panel_) panel_ = passwd_user(std::string(conf::user_qmailc));
+    if (!panel_)
+      throw TempError(std::string("user ") + conf::user_qmailc + " does not exist; make install creates it");
+    return *panel_;
+  }
+
   const Surroundings& surroundings_;
   std::optional<User> panel_;
+  bool made_ = false;  // DOTDIR, or seen to be there
 };
 
 // One change of the table, its lines of the audit before it.
@@ -340,6 +348,12 @@ void run_set(const AccountCommand& command, Output& out) {
   }
   if (command.create) create_places(account);
   if (edit.table.changed()) edit.commit();
+  // After it, and also when it was this gid before: a set that was interrupted is made good by another.
+  if (command.account.gid || !command.as_user.empty()) {
+    RulePlaces rules(surroundings);
+    rules.regroup(account);
+    rules.sync();
+  }
   out.print(account);
 }
 
@@ -404,10 +418,15 @@ void run_export(const AccountCommand& command, Output& out) {
   });
 }
 
-// A contract or an account; what the object does not name stays as it is. A new account's login is appended
-// to `fresh`.
+// The logins that an import has something to do for besides the table.
+struct Imported {
+  std::vector<std::string> fresh;
+  std::vector<std::string> regrouped;  // there before, now with another gid
+};
+
+// A contract or an account; what the object does not name stays as it is.
 void import_line(const AccountCommand& command, Edit& edit, const Surroundings& surroundings,
-                 const std::string& line, std::vector<std::string>& fresh) {
+                 const std::string& line, Imported& imported) {
   const JsonValue object = JsonValue::parse(line);
   const auto named = [&](const char* member) {
     const JsonValue* value = object.member(member);
@@ -447,7 +466,10 @@ void import_line(const AccountCommand& command, Edit& edit, const Surroundings& 
   if (secret_changes) edit.table.put_secret(login, std::move(secret));
   edit.note("import", login, before ? account_json(*before) : "", account_json(account),
             secret_changes ? "hash" : "");
-  if (!before) fresh.push_back(login);
+  if (!before)
+    imported.fresh.push_back(login);
+  else if (account.gid != before->gid)
+    imported.regrouped.push_back(login);
 }
 
 std::vector<std::string> input_lines() {
@@ -469,20 +491,22 @@ void run_import(const AccountCommand& command) {
   const std::vector<std::string> lines = input_lines();
   const Surroundings surroundings;
   Edit edit;
-  std::vector<std::string> fresh;
+  Imported imported;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].empty()) continue;
     try {
-      import_line(command, edit, surroundings, lines[i], fresh);
+      import_line(command, edit, surroundings, lines[i], imported);
     } catch (const PermError& e) {
       throw PermError("nothing is changed: line " + std::to_string(i + 1) + ": " + e.text());
     }
   }
   if (!edit.table.changed()) return;
   RulePlaces rules(surroundings);
-  for (const std::string& login : fresh) rules.prepare(*edit.table.account(login));
+  for (const std::string& login : imported.fresh) rules.prepare(*edit.table.account(login));
   rules.sync();
   edit.commit();
+  for (const std::string& login : imported.regrouped) rules.regroup(*edit.table.account(login));
+  rules.sync();
 }
 
 void run_contract_change(const AccountCommand& command, Output& out) {

@@ -146,13 +146,19 @@ bool RuleDirectory::remove(const std::string& name) const {
 }
 
 void make_rule_directories(const std::string& dotdir, uid_t panel_uid, gid_t panel_gid) {
-  if (mkdir(dotdir.c_str(), 0700) != 0) {
-    if (errno == EEXIST) return;
-    throw_errno("mkdir " + dotdir);
+  struct stat status {};
+  if (lstat(dotdir.c_str(), &status) == 0) return;
+  if (errno != ENOENT) throw_errno("look at " + dotdir);
+  // It appears with its owner and mode or not at all; what a process that was killed has left is used.
+  const std::string unfinished = dotdir + ".new";
+  if (mkdir(unfinished.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("mkdir " + unfinished);
+  const Fd made = open_file(unfinished, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (fchown(made.get(), panel_uid, panel_gid) != 0) throw_errno("chown " + unfinished);
+  if (fchmod(made.get(), dotdir_mode) != 0) throw_errno("chmod " + unfinished);
+  if (renameat2(AT_FDCWD, unfinished.c_str(), AT_FDCWD, dotdir.c_str(), RENAME_NOREPLACE) != 0) {
+    if (errno != EEXIST) throw_errno("rename " + unfinished);
+    rmdir(unfinished.c_str());  // somebody else was quicker
   }
-  const Fd made = open_file(dotdir, O_RDONLY | O_DIRECTORY);
-  if (fchown(made.get(), panel_uid, panel_gid) != 0) throw_errno("chown " + dotdir);
-  if (fchmod(made.get(), dotdir_mode) != 0) throw_errno("chmod " + dotdir);
   fsync_directory_of(dotdir);
 }
 
@@ -163,6 +169,27 @@ void make_rule_directory(const std::string& dotdir, std::string_view login, gid_
   const Fd own = open_file_at(top.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (fchown(own.get(), panel_uid, gid) != 0) throw_errno("chown " + path);
   if (fchmod(own.get(), directory_mode) != 0) throw_errno("chmod " + path);
+}
+
+void regroup_rules(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid) {
+  const std::string name = directory_name(login), path = dotdir + "/" + name;
+  const Fd own = try_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!own) {
+    if (errno == ENOENT) return;
+    throw_errno("open " + path);
+  }
+  make_rule_directory(dotdir, login, gid, panel_uid);  // first: what is written from now on has the new group
+  read_directory(own.get(), path, [&](const DirectoryEntry& entry) {
+    if (entry.name == lock_name || !entry.name.starts_with(base)) return;
+    const Fd file = try_open_at(own.get(), std::string(entry.name), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    struct stat status {};
+    // Another's file may be a link that root must not open to anybody.
+    if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != panel_uid)
+      return;
+    if (fchown(file.get(), static_cast<uid_t>(-1), gid) != 0)
+      throw_errno("chown " + path + "/" + std::string(entry.name));
+  });
+  fsync_fd(own.get(), path);
 }
 
 std::optional<std::string> set_rules_aside(const std::string& dotdir, std::string_view login,

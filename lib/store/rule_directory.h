@@ -58,19 +58,22 @@ class RuleDirectory {
 };
 
 // DOTDIR, made by root when it is not there: the panel's, mode 0711, so that nobody can list the accounts.
-// Throws SystemError.
+// One that is there stays as it is. While it is made it is called DOTDIR.new. Throws SystemError.
 void make_rule_directories(const std::string& dotdir, uid_t panel_uid, gid_t panel_gid);
 // DOTDIR/ACCOUNT, made by root for an account when it is not there, and mended: owner the panel's user, group
 // the account's gid, mode 02750 (the panel cannot give its files away; so they get the group from the
 // directory). It lasts after sync_rule_directories. Throws PermError for a login that names no directory,
 // SystemError.
 void make_rule_directory(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid);
+// When an account has another gid: DOTDIR/ACCOUNT as above, and the panel's files in it, get that group.
+// Without such a directory nothing is done. Throws as above.
+void regroup_rules(const std::string& dotdir, std::string_view login, gid_t gid, uid_t panel_uid);
 // Takes DOTDIR/ACCOUNT away from whoever has this login next: renamed to DOTDIR/.ACCOUNT.20261123T193000Z (no
 // login begins with a dot), root's alone; one without dot-files is removed. Returns the new path; nullopt:
 // there were no rules. It lasts after sync_rule_directories. Throws as above.
 std::optional<std::string> set_rules_aside(const std::string& dotdir, std::string_view login,
                                            std::int64_t now_seconds);
-// What the two above did is on the disk, for however many accounts. No DOTDIR: nothing to do.
+// What the three above did is on the disk, for however many accounts. No DOTDIR: nothing to do.
 void sync_rule_directories(const std::string& dotdir);
 
 }  // namespace hato

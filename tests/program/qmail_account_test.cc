@@ -361,7 +361,9 @@ struct RulesPlace : AccountsHome {
 
 TEST_CASE("qmail-account: an account has its directory of rules from the beginning", "[qmail-account][dot]") {
   const RulesPlace place;
+  REQUIRE(mkdir((place.dots + ".new").c_str(), 0700) == 0);  // of one who was killed before it was finished
   place.add("abc", "");
+  CHECK_FALSE(fs::exists(place.dots + ".new"));
   CHECK(mode_of(place.dots) == 0711);
   place.check_new("abc");
   CHECK(
@@ -385,6 +387,43 @@ TEST_CASE("qmail-account: an account has its directory of rules from the beginni
   unlink(place.home.path("control/dotdir").c_str());
   place.add("without", "");
   CHECK(place.names().size() == 3);
+}
+
+TEST_CASE("qmail-account: another group of an account is its rules' too", "[qmail-account][dot]") {
+  const RulesPlace place;
+  place.add("abc", "");
+  REQUIRE(place.dot({"set", "--forward", "joe@example.org", "abc", "shop"}).code == 0);
+  const std::string own = place.dots + "/abc", rule = own + "/.qmail-shop", foreign = own + "/.qmail-foreign";
+  write_all(open_file(foreign, O_WRONLY | O_CREAT, 0600).get(), "x\n", foreign);
+  REQUIRE(symlink("/etc/passwd", (own + "/.qmail-link").c_str()) == 0);
+  const auto group = [](const std::string& path) {
+    struct stat st {};
+    REQUIRE(stat(path.c_str(), &st) == 0);
+    return st.st_gid;
+  };
+  REQUIRE(group(rule) == 47011);
+
+  CHECK(place.account({"set", "abc", "--gid", "47013"}).code == 0);
+  CHECK(group(own) == 47013);
+  CHECK(mode_of(own) == 02750);
+  CHECK(group(rule) == 47013);
+  CHECK(mode_of(rule) == 0640);
+  REQUIRE(place.dot({"set", "--forward", "joe@example.org", "abc", "later"}).code == 0);
+  CHECK(group(own + "/.qmail-later") == 47013);
+  // What the panel has not written is nobody's business of ours: it may be a link.
+  CHECK(group(foreign) == 47011);
+  CHECK(group("/etc/passwd") == 0);
+
+  CHECK(place.account({"import", "--update"}, "{\"login\":\"abc\",\"gid\":47014}\n").code == 0);
+  CHECK(group(rule) == 47014);
+  // A set that was killed before it came to the rules: once more makes them good.
+  REQUIRE(chown(rule.c_str(), static_cast<uid_t>(-1), 47011) == 0);
+  CHECK(place.account({"set", "abc", "--gid", "47014"}).code == 0);
+  CHECK(group(rule) == 47014);
+  // No directory of rules, nothing to do.
+  fs::remove_all(own);
+  CHECK(place.account({"set", "abc", "--gid", "47015"}).code == 0);
+  CHECK(place.names().empty());
 }
 
 TEST_CASE("qmail-account: nobody inherits the rules of a deleted account", "[qmail-account][dot]") {
